@@ -1,0 +1,48 @@
+# Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+STAMP := $(VENV)/.synced
+
+.PHONY: setup demo test nightly lint types imports check evaluate clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo     the whole story on a bench: enrol, walk up, stranger, card, withdrawal"
+	@echo "make test     the tests"
+	@echo "make check    lint, types, import rules and the tests, as CI runs them"
+	@echo "make nightly  the long tests as well"
+	@echo "make setup    only install; leaves $(BIN)/gatevault"
+
+$(STAMP): pyproject.toml uv.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(UV) || $(BIN)/python -m pip install --quiet "uv>=0.9"
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) sync --active --locked --inexact --quiet
+	@touch $@
+
+setup: $(STAMP)
+
+demo: setup
+	$(BIN)/gatevault demo
+
+test: setup
+	$(BIN)/python -m pytest -m "not nightly"
+
+nightly: setup
+	$(BIN)/python -m pytest --timeout=3600
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+check: lint types imports test
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""GateVault: an on-device face-template vault for access gates."""

@@ -1,0 +1,81 @@
+"""Board profiles as values: which pin does what, and how a released relay is wired.
+
+The files lie in `hardware/boards/*.toml`; `service.config` reads them and `devices` drives them.
+Pin numbers are BCM (GPIO) numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Pin = Annotated[int, Meta(ge=0, le=63)]
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of a profile; unknown keys are errors."""
+
+
+class Output(_Part):
+    """An output line. `active_high` tells which level switches the part on."""
+
+    pin: Pin
+    active_high: bool = True
+
+
+class Input(_Part):
+    """A contact. `pull_up` with an active-low contact to ground is the usual wiring."""
+
+    pin: Pin
+    pull_up: bool = True
+    bounce_ms: Annotated[int, Meta(ge=0, le=500)] = 30
+
+
+class Relay(Output):
+    """The gate's relay: released is the safe state, and a grant energises it for `pulse_ms`."""
+
+    pulse_ms: Annotated[int, Meta(ge=100, le=30_000)] = 3_000
+
+
+class Wiegand(_Part):
+    """A Wiegand reader on two lines of one gpiochip, D0 and D1, idle high, 5 V shifted to 3.3 V."""
+
+    d0: Pin
+    d1: Pin
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,20}$")] = "wiegand"
+
+
+class Board(_Part):
+    """One profile. Every part but the relay may be absent."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$")]
+    description: str
+    relay: Relay
+    gpiochip: Annotated[str, Meta(max_length=100)] = "/dev/gpiochip0"
+    privacy_led: Output | None = None
+    granted_led: Output | None = None
+    refused_led: Output | None = None
+    fault_led: Output | None = None
+    buzzer: Output | None = None
+    presence: Input | None = None
+    rex: Input | None = None
+    dps: Input | None = None
+    wiegand: tuple[Wiegand, ...] = ()
+
+    def __post_init__(self) -> None:
+        taken: dict[int, str] = {}
+        for role, pin in self.pins():
+            if pin in taken:
+                raise ValueError(f"pin {pin} has two roles, {taken[pin]} and {role}")
+            taken[pin] = role
+
+    def pins(self) -> list[tuple[str, int]]:
+        """Every (role, pin) of this profile."""
+        single = ("relay", "privacy_led", "granted_led", "refused_led", "fault_led", "buzzer")
+        roles = [(role, getattr(self, role)) for role in (*single, "presence", "rex", "dps")]
+        pins = [(role, part.pin) for role, part in roles if part is not None]
+        for reader in self.wiegand:
+            pins += [(f"{reader.name}.d0", reader.d0), (f"{reader.name}.d1", reader.d1)]
+        return pins

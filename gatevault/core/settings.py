@@ -1,0 +1,108 @@
+"""Configuration as values: what `config.toml` may say, each figure with its range and unit.
+
+Read from the file by `service.config`; the part that vision needs goes to it in its `Hello`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file: an unknown key is an error, for a misspelt limit must not be ignored."""
+
+
+class GateSettings(_Section):
+    """Where this gate is, and which board drives it."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=80)] = "gate"
+    board: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$")] = "pi-relay-hat"
+    camera: Annotated[str, Meta(max_length=4096)] = "v4l2:/dev/video0"
+    start_vision: bool = True
+    """Start the vision process from the daemon; false where systemd runs it."""
+
+
+class LookSettings(_Section):
+    """One look of the camera. Times in milliseconds, sizes in pixels."""
+
+    limit_ms: Annotated[int, Meta(ge=500, le=8_000)] = 3_000
+    enrol_limit_ms: Annotated[int, Meta(ge=1_000, le=60_000)] = 60_000
+    max_frame_age_ms: Annotated[int, Meta(ge=50, le=2_000)] = 300
+    zone: tuple[Share, Share, Share, Share] = (0.0, 0.0, 1.0, 1.0)
+    """Left, top, right, bottom as shares of the frame; a face counts if its centre lies inside."""
+    min_score: Annotated[float, Meta(ge=0.0, le=5.0)] = 0.4
+    """Detector score: dlib's HOG finds false boxes near 0.1, real faces mostly above 0.8."""
+    min_size: Annotated[int, Meta(ge=20, le=1_000)] = 60
+    """Narrowest face that embeds well; smaller is told to come closer."""
+    min_exposure: Share = 0.12
+    max_exposure: Share = 0.95
+    min_sharpness: Annotated[float, Meta(ge=0.0)] = 8.0
+    rival_share: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.7
+    """A second face at least this share of the nearest one's width ends the look."""
+
+    def __post_init__(self) -> None:
+        left, top, right, bottom = self.zone
+        if left >= right or top >= bottom:
+            raise ValueError("look.zone must be left, top, right, bottom with left < right and top < bottom")
+
+
+class MatchSettings(_Section):
+    """The decision over a look. Scores are cosines between averaged unit embeddings, -1 to 1.
+
+    The defaults come from `gatevault evaluate` on LFW people (docs/recognition.md); dlib's network
+    gives strangers cosines near 0.9, so thresholds lie high.
+    """
+
+    threshold: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.96
+    margin: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.01
+    """Least lead over the second resident."""
+    min_frames: Annotated[int, Meta(ge=2, le=30)] = 3
+
+
+class EnrolmentSettings(_Section):
+    """Captures that make a template."""
+
+    min_captures: Annotated[int, Meta(ge=1, le=16)] = 3
+    max_captures: Annotated[int, Meta(ge=1, le=16)] = 8
+
+    def __post_init__(self) -> None:
+        if self.max_captures < self.min_captures:
+            raise ValueError("enrolment.max_captures must not be below enrolment.min_captures")
+
+
+class ConsentSettings(_Section):
+    """What the notice tells, beside its fixed text."""
+
+    controller: Annotated[str, Meta(min_length=1, max_length=120)] = "the operator of this gate"
+    contact: Annotated[str, Meta(min_length=1, max_length=120)] = "see the sign at the gate"
+    months: Annotated[int, Meta(ge=1, le=12)] = 12
+
+
+class ScheduleSettings(_Section):
+    """Hours in which residents may enter, the same for card and face: `Mon-Sun 00:00-24:00`."""
+
+    hours: tuple[Annotated[str, Meta(max_length=40)], ...] = ("Mon-Sun 00:00-24:00",)
+
+
+class ReaderSettings(_Section):
+    """Readers beside those on the board's own pins."""
+
+    wedge: tuple[Annotated[str, Meta(max_length=4096)], ...] = ()
+    """Input devices of USB keyboard-wedge readers, such as /dev/input/by-id/…-event-kbd."""
+
+
+class Settings(_Section):
+    """The whole `config.toml`."""
+
+    gate: GateSettings = GateSettings()
+    look: LookSettings = LookSettings()
+    matching: MatchSettings = MatchSettings()
+    enrolment: EnrolmentSettings = EnrolmentSettings()
+    consent: ConsentSettings = ConsentSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    readers: ReaderSettings = ReaderSettings()

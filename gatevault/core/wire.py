@@ -1,0 +1,263 @@
+"""Messages between the three processes, and their framing.
+
+A frame is a 4-byte big-endian length and that many bytes of MessagePack. Every message is a
+tagged struct of a closed union; unknown tags, unknown fields, values out of range and frames
+longer than `MAX_FRAME` raise `ProtocolError`, after which the owner closes that connection and
+nothing else. Sans-IO: bytes in, messages out. Buffers can be wiped, since vectors pass through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from gatevault.core.errors import ProtocolError
+from gatevault.core.settings import LookSettings
+from gatevault.core.types import MAX_DIMENSION, Box, Quality, Scan, Vector
+
+VERSION: Final = 1
+"""Version of this protocol, told in `Hello` and `Ready`; peers of another version are refused."""
+
+MAX_FRAME: Final = 256 * 1024
+"""Longest frame in bytes: a ledger export page is the largest message; a vector is 16 KiB at most."""
+
+HEADER: Final = 4
+
+Nonce = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="t"):
+    """Base of all messages; each subclass names its own tag."""
+
+
+# --- daemon to vision --------------------------------------------------------------------------
+
+
+class Hello(Message, tag="hello"):
+    """The daemon's first word: what vision may do. `bench` admits `file:` and `dir:` cameras."""
+
+    version: int
+    bench: bool
+    camera: Annotated[str, Meta(max_length=4096)]
+    look: LookSettings
+
+
+class Purpose(StrEnum):
+    ACCESS = "access"
+    ENROL = "enrol"
+
+
+class Look(Message, tag="look"):
+    """Open the camera now.
+
+    `trigger_ns` is CLOCK_MONOTONIC of the presence event: no frame older than it counts.
+    `camera` overrides the configured one (bench only). For ENROL a `dir:` camera shows each
+    picture once; for ACCESS it repeats until the look ends.
+    """
+
+    nonce: Nonce
+    purpose: Purpose
+    trigger_ns: Annotated[int, Meta(ge=0)]
+    limit_ms: Annotated[int, Meta(ge=1, le=60_000)]
+    camera: Annotated[str, Meta(max_length=4096)] | None = None
+
+
+class Stop(Message, tag="stop"):
+    """End this look: enough was seen."""
+
+    nonce: Nonce
+
+
+# --- vision to daemon --------------------------------------------------------------------------
+
+
+class Ready(Message, tag="ready"):
+    """Vision's first word. `model` is the SHA-256 of the embedder's file, in hexadecimal."""
+
+    version: int
+    pid: Annotated[int, Meta(ge=1)]
+    model: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    dimension: Annotated[int, Meta(ge=1, le=MAX_DIMENSION)]
+
+
+class CameraOpen(Message, tag="camera-open"):
+    """The camera is open for this look."""
+
+    nonce: Nonce
+
+
+class FaceSeen(Message, tag="face"):
+    """One usable face of one fresh frame: becomes a `Scan`. The vector is float32, little-endian.
+
+    `distinct` is false where the frame's pixels equal those of an earlier frame of this look (a
+    repeated photograph on the bench): such a face confirms nothing at enrolment.
+    """
+
+    nonce: Nonce
+    frame: Count
+    box: tuple[int, int, int, int]
+    score: float
+    quality: Quality
+    vector: memoryview
+    distinct: bool = True
+
+    def scan(self) -> Scan:
+        """Copy the message's buffer into a `Scan` of its own; ProtocolError if it is malformed."""
+        if self.vector.nbytes % 4:
+            raise ProtocolError("vision sent a vector of a broken length: the look is ended.")
+        try:
+            values = np.frombuffer(self.vector, dtype="<f4").astype(np.float32)
+            return Scan(self.nonce, self.frame, Box(*self.box), self.score, self.quality, values)
+        except ValueError as error:
+            raise ProtocolError(f"vision sent an impossible face ({error}): the look is ended.") from None
+
+
+class Hint(StrEnum):
+    """Why a frame gave no scan."""
+
+    NO_FACE = "no-face"
+    COME_CLOSER = "come-closer"
+    TOO_DARK = "too-dark"
+    TOO_BRIGHT = "too-bright"
+    BLURRED = "blurred"
+
+
+class FrameEmpty(Message, tag="empty"):
+    """A fresh frame without a usable face, and why."""
+
+    nonce: Nonce
+    frame: Count
+    hint: Hint
+
+
+class LookEnd(StrEnum):
+    """How a look ended."""
+
+    STOPPED = "stopped"
+    LIMIT = "limit"
+    END_OF_FILE = "end-of-file"
+    SEVERAL_FACES = "several-faces"
+    CAMERA = "camera"
+
+
+class LookDone(Message, tag="done"):
+    """The look is over, the camera closed, frames and vectors overwritten.
+
+    `frames` fresh frames were examined, `stale` refused for their age. `error` is a sentence for
+    people where `end` is CAMERA. `opened_ms` is how long the camera was open.
+    """
+
+    nonce: Nonce
+    end: LookEnd
+    frames: Count
+    stale: Count
+    opened_ms: Count
+    error: Annotated[str, Meta(max_length=500)] = ""
+
+
+ToVision = Hello | Look | Stop
+FromVision = Ready | CameraOpen | FaceSeen | FrameEmpty | LookDone
+
+M = TypeVar("M")
+
+
+def face_seen(
+    nonce: str, frame: int, box: Box, score: float, quality: Quality, vector: Vector, distinct: bool
+) -> FaceSeen:
+    """The message for a face; its buffer is the vector's own memory, not a copy."""
+    corners = (box.left, box.top, box.right, box.bottom)
+    return FaceSeen(nonce, frame, corners, score, quality, memoryview(vector).cast("B"), distinct)
+
+
+def pack(message: Message) -> bytearray:
+    """A message as one frame, in a buffer that the caller can wipe after sending."""
+    frame = bytearray(HEADER)
+    _ENCODER.encode_into(message, frame, HEADER)
+    size = len(frame) - HEADER
+    if size > MAX_FRAME:
+        raise ProtocolError(f"a message of {size} bytes is longer than a frame may be ({MAX_FRAME}).")
+    frame[:HEADER] = size.to_bytes(HEADER, "big")
+    return frame
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+
+
+FROM_VISION: Final = msgspec.msgpack.Decoder(FromVision)
+TO_VISION: Final = msgspec.msgpack.Decoder(ToVision)
+
+
+def unpack(decoder: msgspec.msgpack.Decoder[M], payload: memoryview) -> M:
+    """Decode one frame's payload; ProtocolError if it is no message of that union.
+
+    Fields of type memoryview point into `payload`: copy what must outlive it.
+    """
+    try:
+        return decoder.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ProtocolError(f"not a message of this protocol ({type(error).__name__}).") from None
+
+
+class FrameBuffer:
+    """Cuts a byte stream into frames, in one buffer of its own that can be wiped.
+
+    Fill `space()` (as `recv_into` does), tell `filled(n)`, then take `frames()`. Memory is bounded
+    by MAX_FRAME whatever the peer sends.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray(4096)
+        self._used = 0
+
+    def space(self) -> memoryview:
+        """The free part of the buffer, never empty."""
+        if self._used == len(self._buffer):
+            self._grow(2 * len(self._buffer))
+        return memoryview(self._buffer)[self._used :]
+
+    def filled(self, count: int) -> None:
+        self._used += count
+
+    @property
+    def partial(self) -> bool:
+        """Whether half a frame is waiting for its rest."""
+        return self._used > 0
+
+    def frames(self) -> Iterator[memoryview]:
+        """Each whole frame's payload; valid until the next one is asked for, then overwritten.
+
+        ProtocolError for an empty frame or one longer than MAX_FRAME.
+        """
+        while self._used >= HEADER:
+            size = int.from_bytes(self._buffer[:HEADER], "big")
+            if not 0 < size <= MAX_FRAME:
+                raise ProtocolError(f"a frame of {size} bytes is not one of this protocol.")
+            end = HEADER + size
+            if self._used < end:
+                if end > len(self._buffer):
+                    self._grow(end)
+                return
+            yield memoryview(self._buffer)[HEADER:end]
+            rest = self._used - end
+            self._buffer[:rest] = self._buffer[end : self._used]
+            self._clear(rest)
+
+    def wipe(self) -> None:
+        """Overwrite all that was received."""
+        self._clear(0)
+
+    def _clear(self, keep: int) -> None:
+        self._buffer[keep : self._used] = bytes(self._used - keep)
+        self._used = keep
+
+    def _grow(self, size: int) -> None:
+        larger = bytearray(size)
+        larger[: self._used] = self._buffer[: self._used]
+        self._buffer[: self._used] = bytes(self._used)
+        self._buffer = larger
