@@ -18,14 +18,14 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of a profile; unknown keys are errors."""
 
 
-class Output(_Part):
+class Output(_Part, frozen=True):
     """An output line. `active_high` tells which level switches the part on."""
 
     pin: Pin
     active_high: bool = True
 
 
-class Input(_Part):
+class Input(_Part, frozen=True):
     """A contact. `pull_up` with an active-low contact to ground is the usual wiring."""
 
     pin: Pin
@@ -33,13 +33,13 @@ class Input(_Part):
     bounce_ms: Annotated[int, Meta(ge=0, le=500)] = 30
 
 
-class Relay(Output):
+class Relay(Output, frozen=True):
     """The gate's relay: released is the safe state, and a grant energises it for `pulse_ms`."""
 
     pulse_ms: Annotated[int, Meta(ge=100, le=30_000)] = 3_000
 
 
-class Wiegand(_Part):
+class Wiegand(_Part, frozen=True):
     """A Wiegand reader on two lines of one gpiochip, D0 and D1, idle high, 5 V shifted to 3.3 V."""
 
     d0: Pin
@@ -47,7 +47,7 @@ class Wiegand(_Part):
     name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,20}$")] = "wiegand"
 
 
-class Board(_Part):
+class Board(_Part, frozen=True):
     """One profile. Every part but the relay may be absent."""
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$")]

@@ -17,7 +17,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the file: an unknown key is an error, for a misspelt limit must not be ignored."""
 
 
-class GateSettings(_Section):
+class GateSettings(_Section, frozen=True):
     """Where this gate is, and which board drives it."""
 
     name: Annotated[str, Meta(min_length=1, max_length=80)] = "gate"
@@ -27,7 +27,7 @@ class GateSettings(_Section):
     """Start the vision process from the daemon; false where systemd runs it."""
 
 
-class LookSettings(_Section):
+class LookSettings(_Section, frozen=True):
     """One look of the camera. Times in milliseconds, sizes in pixels."""
 
     limit_ms: Annotated[int, Meta(ge=500, le=8_000)] = 3_000
@@ -42,7 +42,7 @@ class LookSettings(_Section):
     min_exposure: Share = 0.12
     max_exposure: Share = 0.95
     min_sharpness: Annotated[float, Meta(ge=0.0)] = 8.0
-    rival_share: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.7
+    rival_share: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.85
     """A second face at least this share of the nearest one's width ends the look."""
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class LookSettings(_Section):
             raise ValueError("look.zone must be left, top, right, bottom with left < right and top < bottom")
 
 
-class MatchSettings(_Section):
+class MatchSettings(_Section, frozen=True):
     """The decision over a look. Scores are cosines between averaged unit embeddings, -1 to 1.
 
     The defaults come from `gatevault evaluate` on LFW people (docs/recognition.md); dlib's network
@@ -62,20 +62,26 @@ class MatchSettings(_Section):
     margin: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.01
     """Least lead over the second resident."""
     min_frames: Annotated[int, Meta(ge=2, le=30)] = 3
+    same_person: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.9
+    """Least cosine between a frame and the mean of those before it; below, somebody else has come."""
 
 
-class EnrolmentSettings(_Section):
+class EnrolmentSettings(_Section, frozen=True):
     """Captures that make a template."""
 
     min_captures: Annotated[int, Meta(ge=1, le=16)] = 3
     max_captures: Annotated[int, Meta(ge=1, le=16)] = 8
+    agreement: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.955
+    """Least cosine of each capture to their mean: below it the captures show different people."""
+    novelty: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.998
+    """A capture closer than this to an earlier one adds nothing and is left out."""
 
     def __post_init__(self) -> None:
         if self.max_captures < self.min_captures:
             raise ValueError("enrolment.max_captures must not be below enrolment.min_captures")
 
 
-class ConsentSettings(_Section):
+class ConsentSettings(_Section, frozen=True):
     """What the notice tells, beside its fixed text."""
 
     controller: Annotated[str, Meta(min_length=1, max_length=120)] = "the operator of this gate"
@@ -83,20 +89,20 @@ class ConsentSettings(_Section):
     months: Annotated[int, Meta(ge=1, le=12)] = 12
 
 
-class ScheduleSettings(_Section):
+class ScheduleSettings(_Section, frozen=True):
     """Hours in which residents may enter, the same for card and face: `Mon-Sun 00:00-24:00`."""
 
     hours: tuple[Annotated[str, Meta(max_length=40)], ...] = ("Mon-Sun 00:00-24:00",)
 
 
-class ReaderSettings(_Section):
+class ReaderSettings(_Section, frozen=True):
     """Readers beside those on the board's own pins."""
 
     wedge: tuple[Annotated[str, Meta(max_length=4096)], ...] = ()
     """Input devices of USB keyboard-wedge readers, such as /dev/input/by-id/…-event-kbd."""
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True):
     """The whole `config.toml`."""
 
     gate: GateSettings = GateSettings()

@@ -104,6 +104,8 @@ class Scan:
     score: float
     quality: Quality
     embedding: Vector = field(repr=False)
+    distinct: bool = True
+    """False where the frame's pixels equal an earlier one's of the same look (a photograph repeated)."""
 
     def __post_init__(self) -> None:
         check_vector(self.embedding)

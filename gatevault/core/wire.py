@@ -23,8 +23,8 @@ from gatevault.core.types import MAX_DIMENSION, Box, Quality, Scan, Vector
 VERSION: Final = 1
 """Version of this protocol, told in `Hello` and `Ready`; peers of another version are refused."""
 
-MAX_FRAME: Final = 256 * 1024
-"""Longest frame in bytes: a ledger export page is the largest message; a vector is 16 KiB at most."""
+MAX_FRAME: Final = 1024 * 1024
+"""Longest frame in bytes: a resident's export is the largest message, a vector has 16 KiB at most."""
 
 HEADER: Final = 4
 
@@ -39,7 +39,7 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
 # --- daemon to vision --------------------------------------------------------------------------
 
 
-class Hello(Message, tag="hello"):
+class Hello(Message, frozen=True, tag="hello"):
     """The daemon's first word: what vision may do. `bench` admits `file:` and `dir:` cameras."""
 
     version: int
@@ -53,7 +53,7 @@ class Purpose(StrEnum):
     ENROL = "enrol"
 
 
-class Look(Message, tag="look"):
+class Look(Message, frozen=True, tag="look"):
     """Open the camera now.
 
     `trigger_ns` is CLOCK_MONOTONIC of the presence event: no frame older than it counts.
@@ -68,7 +68,7 @@ class Look(Message, tag="look"):
     camera: Annotated[str, Meta(max_length=4096)] | None = None
 
 
-class Stop(Message, tag="stop"):
+class Stop(Message, frozen=True, tag="stop"):
     """End this look: enough was seen."""
 
     nonce: Nonce
@@ -77,7 +77,7 @@ class Stop(Message, tag="stop"):
 # --- vision to daemon --------------------------------------------------------------------------
 
 
-class Ready(Message, tag="ready"):
+class Ready(Message, frozen=True, tag="ready"):
     """Vision's first word. `model` is the SHA-256 of the embedder's file, in hexadecimal."""
 
     version: int
@@ -86,13 +86,13 @@ class Ready(Message, tag="ready"):
     dimension: Annotated[int, Meta(ge=1, le=MAX_DIMENSION)]
 
 
-class CameraOpen(Message, tag="camera-open"):
+class CameraOpen(Message, frozen=True, tag="camera-open"):
     """The camera is open for this look."""
 
     nonce: Nonce
 
 
-class FaceSeen(Message, tag="face"):
+class FaceSeen(Message, frozen=True, tag="face"):
     """One usable face of one fresh frame: becomes a `Scan`. The vector is float32, little-endian.
 
     `distinct` is false where the frame's pixels equal those of an earlier frame of this look (a
@@ -113,7 +113,7 @@ class FaceSeen(Message, tag="face"):
             raise ProtocolError("vision sent a vector of a broken length: the look is ended.")
         try:
             values = np.frombuffer(self.vector, dtype="<f4").astype(np.float32)
-            return Scan(self.nonce, self.frame, Box(*self.box), self.score, self.quality, values)
+            return Scan(self.nonce, self.frame, Box(*self.box), self.score, self.quality, values, self.distinct)
         except ValueError as error:
             raise ProtocolError(f"vision sent an impossible face ({error}): the look is ended.") from None
 
@@ -128,7 +128,7 @@ class Hint(StrEnum):
     BLURRED = "blurred"
 
 
-class FrameEmpty(Message, tag="empty"):
+class FrameEmpty(Message, frozen=True, tag="empty"):
     """A fresh frame without a usable face, and why."""
 
     nonce: Nonce
@@ -146,7 +146,7 @@ class LookEnd(StrEnum):
     CAMERA = "camera"
 
 
-class LookDone(Message, tag="done"):
+class LookDone(Message, frozen=True, tag="done"):
     """The look is over, the camera closed, frames and vectors overwritten.
 
     `frames` fresh frames were examined, `stale` refused for their age. `error` is a sentence for
@@ -172,7 +172,7 @@ def face_seen(
 ) -> FaceSeen:
     """The message for a face; its buffer is the vector's own memory, not a copy."""
     corners = (box.left, box.top, box.right, box.bottom)
-    return FaceSeen(nonce, frame, corners, score, quality, memoryview(vector).cast("B"), distinct)
+    return FaceSeen(nonce, frame, corners, score, quality, vector.data.cast("B"), distinct)
 
 
 def pack(message: Message) -> bytearray:

@@ -1,0 +1,1 @@
+"""What is kept, and how it is sealed: keys, templates, registry, gallery, ledger."""

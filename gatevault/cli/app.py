@@ -1,0 +1,164 @@
+"""The `gatevault` command. Each command builds one message, asks the daemon, prints the answer."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gatevault.cli import lab, people
+from gatevault.cli.output import DEFAULT, Json, State, answer, do, plain_errors
+from gatevault.core import control
+from gatevault.service.doctor import examine
+from gatevault.service.release import release_relay
+from gatevault.service.state import make_state
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="An on-device face-template vault for access gates.",
+)
+door = typer.Typer(no_args_is_help=True, help="Hold the door open, or lock it.")
+ledger = typer.Typer(no_args_is_help=True, help="The record of what happened.")
+app.add_typer(people.resident, name="resident")
+app.add_typer(people.card, name="card")
+app.add_typer(people.consent, name="consent")
+app.add_typer(door, name="door")
+app.add_typer(ledger, name="ledger")
+lab.register(app)
+
+
+class Keys(StrEnum):
+    """Where the vault key may live."""
+
+    FILE = "file"
+
+
+@app.command()
+def init(
+    bench: Annotated[
+        bool, typer.Option("--bench", help="Mock pins and pictures as cameras; never a gate.")
+    ] = False,
+    keys: Annotated[Keys, typer.Option(help="Where the key of the templates lives.")] = Keys.FILE,
+    name: Annotated[str, typer.Option(help="The gate's name, as its notice tells it.")] = "gate",
+    board: Annotated[str | None, typer.Option(help="The board profile, for a real gate.")] = None,
+    state: State = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Make the state: keys, stores, ledger."""
+    with plain_errors(as_json):
+        device = make_state(state, bench=bench, keys=keys.value, name=name, board=board)
+        answer({"state": str(state), "device": device.device, "bench": bench, "keys": keys.value}, as_json)
+
+
+@app.command()
+def run(state: State = DEFAULT, as_json: Json = False) -> None:
+    """The daemon, in the foreground until SIGTERM."""
+    from gatevault.service.daemon import run as serve  # loads GPIO and SQLite: not for every command
+
+    with plain_errors(as_json):
+        serve(state)
+
+
+@app.command()
+def status(state: State = DEFAULT, as_json: Json = False) -> None:
+    """The health of each part."""
+    do(state, as_json, control.Status())
+
+
+@app.command()
+def doctor(state: State = DEFAULT, as_json: Json = False) -> None:
+    """Check what can be checked, and say what to do. Exit 0 only where all is well."""
+    with plain_errors(as_json):
+        body = examine(state)
+    answer(body, as_json)
+    if not body["ok"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def enrol(
+    resident: str,
+    camera: Annotated[str | None, typer.Option(help="On a bench: file:, dir: or v4l2: URI.")] = None,
+    state: State = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Take captures of a resident who has consented, and seal them."""
+    with plain_errors(as_json):
+        resident = people.resident_id(resident)
+    do(state, as_json, control.Enrol(resident, _absolute(camera)))
+
+
+@app.command()
+def purge(resident: str, state: State = DEFAULT, as_json: Json = False) -> None:
+    """Destroy a resident's template; the consent stays."""
+    with plain_errors(as_json):
+        resident = people.resident_id(resident)
+    do(state, as_json, control.Purge(resident))
+
+
+@app.command("walk-up")
+def walk_up(
+    camera: Annotated[str | None, typer.Option(help="file:, dir: or v4l2: URI; else the configured one.")] = None,
+    state: State = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Bench only: act as the presence sensor."""
+    do(state, as_json, control.WalkUp(_absolute(camera)))
+
+
+@app.command()
+def tap(number: str, state: State = DEFAULT, as_json: Json = False) -> None:
+    """Bench only: act as a card reader."""
+    do(state, as_json, control.Tap(number))
+
+
+@app.command("relay-release", hidden=True)
+def relay_release(state: State = DEFAULT, as_json: Json = False) -> None:
+    """Drive the relay to released: what systemd runs after the daemon, however it ended."""
+    with plain_errors(as_json):
+        release_relay(state)
+
+
+@door.command("unlock")
+def door_unlock(state: State = DEFAULT, as_json: Json = False) -> None:
+    """Hold the door open until `door lock`, or until the daemon ends."""
+    do(state, as_json, control.DoorUnlock())
+
+
+@door.command("lock")
+def door_lock(state: State = DEFAULT, as_json: Json = False) -> None:
+    """End `door unlock`."""
+    do(state, as_json, control.DoorLock())
+
+
+@ledger.command("verify")
+def ledger_verify(state: State = DEFAULT, as_json: Json = False) -> None:
+    """Check every link and the signed head."""
+    do(state, as_json, control.LedgerVerify())
+
+
+@ledger.command("export")
+def ledger_export(
+    start: Annotated[int, typer.Option(min=0, help="The first entry.")] = 0,
+    state: State = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Print the entries."""
+    people.export_ledger(state, as_json, start)
+
+
+def _absolute(camera: str | None) -> str | None:
+    """The daemon runs elsewhere: a bench picture's path is made absolute here."""
+    kind, colon, place = (camera or "").partition(":")
+    if camera is None or not colon or kind not in ("file", "dir"):
+        return camera
+    return f"{kind}:{Path(place).absolute()}"
+
+
+def main() -> None:
+    """Entry point of the `gatevault` command."""
+    app()

@@ -1,0 +1,157 @@
+"""What the CLI may ask of the daemon, and the answers: one struct a command.
+
+No command and no answer carries a vector, a picture or a key (tested over all of them). Framing is
+that of `wire`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, get_args
+
+import msgspec
+from msgspec import Meta
+
+from gatevault.core.wire import Message
+
+Name = Annotated[str, Meta(min_length=1, max_length=120)]
+ResidentId = Annotated[str, Meta(pattern=r"^r-[0-9a-f]{16}$")]
+CardText = Annotated[str, Meta(min_length=1, max_length=128)]
+Language = Annotated[str, Meta(pattern=r"^(zh|en)$")]
+Uri = Annotated[str, Meta(min_length=1, max_length=4096)]
+
+
+class Status(Message, frozen=True, tag="status"):
+    pass
+
+
+class ResidentAdd(Message, frozen=True, tag="resident-add"):
+    name: Name
+    born: Annotated[str, Meta(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")] | None = None
+
+
+class ResidentShow(Message, frozen=True, tag="resident-show"):
+    resident: ResidentId
+
+
+class ResidentExport(Message, frozen=True, tag="resident-export"):
+    resident: ResidentId
+
+
+class ResidentRemove(Message, frozen=True, tag="resident-remove"):
+    resident: ResidentId
+
+
+class CardAdd(Message, frozen=True, tag="card-add"):
+    resident: ResidentId
+    number: CardText
+
+
+class CardRemove(Message, frozen=True, tag="card-remove"):
+    number: CardText
+
+
+class Notice(Message, frozen=True, tag="notice"):
+    language: Language
+
+
+class ConsentGive(Message, frozen=True, tag="consent-give"):
+    """`sha256` names the notice text that was shown; `tap` stands for the card on a bench."""
+
+    resident: ResidentId
+    language: Language
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    tap: CardText | None = None
+
+
+class ConsentWithdraw(Message, frozen=True, tag="consent-withdraw"):
+    resident: ResidentId
+
+
+class ConsentShow(Message, frozen=True, tag="consent-show"):
+    resident: ResidentId
+
+
+class Enrol(Message, frozen=True, tag="enrol"):
+    resident: ResidentId
+    camera: Uri | None = None
+
+
+class Purge(Message, frozen=True, tag="purge"):
+    resident: ResidentId
+
+
+class DoorUnlock(Message, frozen=True, tag="door-unlock"):
+    pass
+
+
+class DoorLock(Message, frozen=True, tag="door-lock"):
+    pass
+
+
+class LedgerVerify(Message, frozen=True, tag="ledger-verify"):
+    pass
+
+
+class LedgerExport(Message, frozen=True, tag="ledger-export"):
+    """Entries from index `start`, as many as fit a page."""
+
+    start: Annotated[int, Meta(ge=0)] = 0
+
+
+class WalkUp(Message, frozen=True, tag="walk-up"):
+    """Bench only: the presence sensor."""
+
+    camera: Uri | None = None
+
+
+class Tap(Message, frozen=True, tag="tap"):
+    """Bench only: a card at the reader."""
+
+    number: CardText
+
+
+Command = (
+    Status
+    | ResidentAdd
+    | ResidentShow
+    | ResidentExport
+    | ResidentRemove
+    | CardAdd
+    | CardRemove
+    | Notice
+    | ConsentGive
+    | ConsentWithdraw
+    | ConsentShow
+    | Enrol
+    | Purge
+    | DoorUnlock
+    | DoorLock
+    | LedgerVerify
+    | LedgerExport
+    | WalkUp
+    | Tap
+)
+
+
+class Progress(Message, frozen=True, tag="progress"):
+    """Something for the person at the terminal while the command runs."""
+
+    text: Annotated[str, Meta(max_length=500)]
+
+
+class Answer(Message, frozen=True, tag="answer"):
+    body: dict[str, Any]
+
+
+class Failure(Message, frozen=True, tag="failure"):
+    """A refusal or error: its stable code, and one line of what happened and what to do."""
+
+    code: str
+    text: Annotated[str, Meta(max_length=1000)]
+
+
+Reply = Progress | Answer | Failure
+
+COMMANDS: Final = msgspec.msgpack.Decoder(Command)
+REPLIES: Final = msgspec.msgpack.Decoder(Reply)
+COMMAND_TYPES: Final = get_args(Command)

@@ -1,0 +1,244 @@
+"""The two ways in, each readable from top to bottom: by face, and by card.
+
+    face   presence → look → scans → match → policy → ledger(decision) → door → ledger(outcome) → light
+    card   read → keyed hash → policy → ledger(decision) → door → ledger(outcome) → light
+
+The face denies when in doubt: no vision, no consent, no ledger, no gate. The card keeps opening: a
+ledger that cannot be written raises a fault and is caught up later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from gatevault.core import policy, wire
+from gatevault.core.chain import EntryType
+from gatevault.core.consent import Standing
+from gatevault.core.errors import ConflictError, DeviceError, StoreError, VisionDownError
+from gatevault.core.matching import Fusion, decide, reason_without_match
+from gatevault.core.schedule import Schedule
+from gatevault.core.settings import MatchSettings
+from gatevault.core.taps import TapCounter
+from gatevault.core.types import CardRead, Decision, Match, NoMatch, Reason, Scan, deny
+from gatevault.service.clock import TrustedClock, monotonic_ms
+from gatevault.service.doorway import Doorway
+from gatevault.service.eyes import Eyes
+from gatevault.service.faces import Faces
+from gatevault.service.journal import Journal
+from gatevault.service.stores import Stores
+
+HELD_CARD_MS: Final = 800
+"""Readers that repeat a card held against them do so two to five times a second."""
+
+
+class Lights(Protocol):
+    """What access asks of the indicator (`devices.indicator.Indicator`)."""
+
+    def granted(self) -> None: ...
+    def refused(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What happened to one person at the gate, as `walk-up` and `tap` answer it."""
+
+    decision: Decision
+    relay: bool
+    latency_ms: int
+    """From the trigger to the relay's move, or to the refusal."""
+    frames: int = 0
+    detail: str = ""
+
+    def body(self) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "decision": self.decision.verdict.value,
+            "reason": self.decision.reason.value,
+            "resident": self.decision.resident,
+            "relay": self.relay,
+            "frames": self.frames,
+            "latency_ms": self.latency_ms,
+        }
+        return body | ({"detail": self.detail} if self.detail else {})
+
+
+class Access:
+    """Decides at one doorway."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        faces: Faces,
+        eyes: Eyes,
+        doorway: Doorway,
+        lights: Lights,
+        journal: Journal,
+        clock: TrustedClock,
+        schedule: Schedule,
+        matching: MatchSettings,
+    ) -> None:
+        self._stores = stores
+        self._faces = faces
+        self._eyes = eyes
+        self._doorway = doorway
+        self._lights = lights
+        self._journal = journal
+        self._clock = clock
+        self._schedule = schedule
+        self._matching = matching
+        self._taps = TapCounter()
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self.withdraw: Callable[[str], Awaitable[None]] | None = None
+        """What five taps of a card do; set by the administration."""
+
+    # --- by face -----------------------------------------------------------------------------
+
+    async def face(self, camera: str | None = None) -> Passage:
+        """Somebody asks to enter by face: `camera` overrides the configured one, on a bench."""
+        began = time.monotonic_ns()
+        refusal = self._no_look()
+        if refusal is not None:
+            self._lights.refused()
+            return Passage(deny(refusal), False, _since(began))
+        frames, detail = 0, ""
+        try:
+            match, frames, detail = await self._look(began, camera)
+        except ConflictError:
+            return Passage(deny(Reason.BUSY), False, _since(began))
+        except (VisionDownError, DeviceError) as error:
+            match, detail = NoMatch(Reason.FAULT), str(error)
+        if isinstance(match, NoMatch):
+            if match.reason in (Reason.NO_MATCH, Reason.UNSURE):
+                await self._journal.count_unmatched()
+            self._lights.refused()
+            return Passage(deny(match.reason), False, _since(began), frames, detail)
+        return await self._face_of(match, began, frames)
+
+    def _no_look(self) -> Reason | None:
+        """Why the camera need not even be opened, if so."""
+        if self._stores.vault_keys is None:
+            locked = self._stores.faults.get("vault")
+            return Reason.VAULT_LOCKED if locked is not None and locked.code != "store-corrupt" else Reason.FAULT
+        if self._stores.ledger is None or self._faces.unreadable is not None:
+            return Reason.FAULT
+        if self._eyes.ready is None:
+            return Reason.FAULT
+        if not self._faces.residents:
+            return Reason.SUSPENDED if self._faces.suspended else Reason.NO_CONSENT
+        return None
+
+    async def _look(self, trigger_ns: int, camera: str | None) -> tuple[Match | NoMatch, int, str]:
+        """Look until somebody is matched or the look ends; the frames that bore a face, and a detail."""
+        fusion = Fusion(self._faces.matrix.shape[1], self._matching.same_person)
+        scans = 0
+        hints: Counter[wire.Hint] = Counter()
+        last: NoMatch | None = None
+        try:
+            async with self._eyes.look(wire.Purpose.ACCESS, trigger_ns, camera) as events:
+                async for event in events:
+                    if isinstance(event, Scan):
+                        scans += 1
+                        verdict = self._fuse(fusion, event)
+                        if isinstance(verdict, Match):
+                            return verdict, scans, ""
+                        last = verdict
+                    elif isinstance(event, wire.FrameEmpty):
+                        hints[event.hint] += 1
+                    elif isinstance(event, wire.LookDone):
+                        reason = reason_without_match(last, event.end, scans, hints)
+                        return NoMatch(reason), scans, event.error
+            raise VisionDownError("The look ended without an end: vision is restarted.")
+        finally:
+            fusion.wipe()
+
+    def _fuse(self, fusion: Fusion, scan: Scan) -> Match | NoMatch | None:
+        try:
+            fusion.add(scan.embedding)
+        except ValueError:
+            return NoMatch(Reason.FAULT)
+        finally:
+            scan.wipe()
+        return decide(fusion, self._faces.matrix, self._faces.residents, self._matching)
+
+    async def _face_of(self, match: Match, began: int, frames: int) -> Passage:
+        request = self._request(match.resident, self._faces.standing(match.resident))
+        decision = policy.decide_face(request)
+        entry = _entry(decision, "face")
+        try:
+            await self._journal.enter(EntryType.DECISION, entry, resident=match.resident)
+        except StoreError as error:
+            self._lights.refused()
+            return Passage(deny(Reason.FAULT), False, _since(began), frames, str(error))
+        # The consent may have been withdrawn by a tap while the ledger was written.
+        if decision.granted and self._faces.standing(match.resident) is not Standing.LIVE:
+            decision = deny(Reason.NO_CONSENT)
+        return await self._carry_out(decision, match.resident, began, frames)
+
+    # --- by card -----------------------------------------------------------------------------
+
+    async def card(self, read: CardRead, repeat_ms: int = HELD_CARD_MS) -> Passage:
+        """A card was read. `repeat_ms`: see `TapCounter.tap`."""
+        began = time.monotonic_ns()
+        card = self._stores.house.card_hash(read.number)
+        owner = self._stores.cards.get(card)
+        if owner is None:
+            await self._journal.enter_soon(EntryType.DECISION, _entry(deny(Reason.UNKNOWN_CARD), "card"))
+            self._lights.refused()
+            return Passage(deny(Reason.UNKNOWN_CARD), False, _since(began))
+        decision = policy.decide_card(self._request(owner, Standing.NONE))
+        await self._journal.enter_soon(EntryType.DECISION, _entry(decision, "card"), resident=owner)
+        passage = await self._carry_out(decision, owner, began, 0)
+        await self._own_card(card, owner, repeat_ms)
+        return passage
+
+    async def _own_card(self, card: bytes, owner: str, repeat_ms: int) -> None:
+        """What a resident's own card does beside opening: consent, and withdrawal."""
+        waiting = self._waiting.get(owner)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+        if self._taps.tap(card, monotonic_ms(), repeat_ms) and self.withdraw is not None:
+            await self.withdraw(owner)
+
+    async def own_tap(self, resident: str, timeout_s: float) -> bool:
+        """Wait until this resident taps a card of their own; tells whether they did in time."""
+        if resident in self._waiting:
+            raise ConflictError("This resident's card is being waited for already: tap it, or wait a minute.")
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[resident] = future
+        try:
+            async with asyncio.timeout(timeout_s):
+                await future
+        except TimeoutError:
+            return False
+        finally:
+            del self._waiting[resident]
+        return True
+
+    # --- the common tail ---------------------------------------------------------------------
+
+    def _request(self, resident: str, standing: Standing) -> policy.Request:
+        return policy.Request(resident, self._schedule.open_at(*self._clock.local_minute()), standing)
+
+    async def _carry_out(self, decision: Decision, resident: str, began: int, frames: int) -> Passage:
+        moved = decision.granted and self._doorway.grant()
+        latency = _since(began)
+        if moved:
+            self._lights.granted()
+        else:
+            self._lights.refused()
+        if decision.granted:
+            await self._journal.enter_soon(EntryType.OUTCOME, {"relay": moved}, resident=resident)
+        detail = str(self._doorway.fault) if self._doorway.fault else ""
+        return Passage(decision, moved, latency, frames, detail)
+
+
+def _entry(decision: Decision, way: str) -> dict[str, Any]:
+    return {"way": way, "decision": decision.verdict.value, "reason": decision.reason.value}
+
+
+def _since(began_ns: int) -> int:
+    return (time.monotonic_ns() - began_ns) // 1_000_000

@@ -1,0 +1,61 @@
+"""Reading `config.toml` and the board profiles: files in, values of `core` out, clear errors."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from gatevault.core.board import Board
+from gatevault.core.errors import ConfigError
+from gatevault.core.schedule import parse
+from gatevault.core.settings import Settings
+
+MAX_BYTES: Final = 64 * 1024
+"""Longest configuration read; a sensible one has 2 KB."""
+
+T = TypeVar("T")
+
+
+def load_settings(path: Path) -> Settings:
+    """`config.toml` as values; an absent file means the defaults. ConfigError."""
+    settings = _load(path, Settings) if path.exists() else Settings()
+    try:
+        parse(settings.schedule.hours)
+    except ValueError as error:
+        raise ConfigError(f"{path}: schedule.hours: {error}.") from None
+    return settings
+
+
+def hardware() -> Path:
+    """The folder of board profiles: package data once installed, the repository's own in a checkout."""
+    package = Path(str(files("gatevault")))
+    installed = package / "_hardware"
+    return installed if installed.is_dir() else package.parent / "hardware"
+
+
+def load_board(name: str) -> Board:
+    """The profile `hardware/boards/NAME.toml`. ConfigError names those that exist."""
+    boards = hardware() / "boards"
+    path = boards / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in boards.glob("*.toml"))) or "none"
+        raise ConfigError(f"There is no board profile {name!r}: choose one of {known} in config.toml, gate.board.")
+    board = _load(path, Board)
+    if board.name != name:
+        raise ConfigError(f"{path} calls itself {board.name!r}: file and name must agree.")
+    return board
+
+
+def _load(path: Path, kind: type[T]) -> T:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{path} is longer than {MAX_BYTES} bytes: that is no configuration of ours.")
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), kind)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, ValueError) as error:
+        raise ConfigError(f"{path} is not right: {error}. Mend that line; nothing was started.") from None

@@ -1,0 +1,112 @@
+"""The control socket: who may command, and how a command finds what it does.
+
+One command a connection; bounded in number, length and time. A peer that sends anything else gets a
+clear refusal, if it still listens, and its connection is closed; nothing else notices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from gatevault.core import control, wire
+from gatevault.core.errors import GateVaultError, NotAllowedError, ProtocolError
+from gatevault.service.peers import ADMIN_GROUP, may_command, peer_of
+from gatevault.service.sockets import listening_socket
+
+log = logging.getLogger("gatevault")
+
+CONTROL_SOCKET: Final = "control.sock"
+"""Its name in the runtime directory."""
+
+MAX_CLIENTS: Final = 16
+"""Connections served at once: an admin has one terminal, a bench a few."""
+
+PATIENCE_S: Final = 10.0
+"""How long a peer may take to send its whole command."""
+
+Say = Callable[[str], None]
+Handler = Callable[[Any, Say], Awaitable[dict[str, Any]]]
+
+
+class ControlServer:
+    """Serves commands on a Unix socket."""
+
+    def __init__(self, handlers: dict[type[wire.Message], Handler]) -> None:
+        self._handlers = handlers
+        self._server: asyncio.Server | None = None
+        self._clients = 0
+
+    async def listen(self, path: Path) -> None:
+        self._server = await asyncio.start_unix_server(self._serve, sock=listening_socket(path))
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients += 1
+        try:
+            await self._answer(reader, writer)
+        except (ConnectionError, BrokenPipeError):
+            pass  # the peer is gone: what it asked for is done or refused all the same
+        finally:
+            self._clients -= 1
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        command: control.Command | None = None
+        try:
+            self._admit(writer)
+            async with asyncio.timeout(PATIENCE_S):
+                command = await _read(reader)
+            handler = self._handlers[type(command)]
+            reply: wire.Message = control.Answer(await handler(command, lambda text: _send(writer, text)))
+            frame = wire.pack(reply)
+        except TimeoutError:
+            frame = _failure(ProtocolError("No whole command came within ten seconds: the connection is closed."))
+        except GateVaultError as error:
+            frame = _failure(error)
+        except Exception:
+            log.exception("a defect in %s", type(command).__name__)
+            frame = _failure(
+                GateVaultError("The daemon met a defect of its own and wrote it to its log; report it.")
+            )
+        writer.write(frame)
+        await writer.drain()
+
+    def _admit(self, writer: asyncio.StreamWriter) -> None:
+        if not may_command(peer_of(writer.get_extra_info("socket"))):
+            raise NotAllowedError(f"Only root and the group {ADMIN_GROUP} may command this device: ask its admin.")
+        if self._clients > MAX_CLIENTS:
+            raise NotAllowedError("Too many commands at once: wait for one to end, and again.")
+
+
+def _send(writer: asyncio.StreamWriter, text: str) -> None:
+    if not writer.is_closing():
+        writer.write(wire.pack(control.Progress(text)))
+
+
+def _failure(error: GateVaultError) -> bytearray:
+    return wire.pack(control.Failure(error.code, str(error)[:1000]))
+
+
+async def _read(reader: asyncio.StreamReader) -> control.Command:
+    frames = wire.FrameBuffer()
+    while chunk := await reader.read(4096):
+        while chunk:
+            space = frames.space()
+            part = chunk[: len(space)]
+            space[: len(part)] = part
+            frames.filled(len(part))
+            chunk = chunk[len(part) :]
+        for payload in frames.frames():
+            command: control.Command = wire.unpack(control.COMMANDS, payload)
+            return command
+    raise ProtocolError("The connection ended before a whole command came.")

@@ -1,0 +1,131 @@
+"""Enrolment: a live consent, a look, captures that agree, one sealed record."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gatevault.core import wire
+from gatevault.core.chain import EntryType
+from gatevault.core.errors import EnrolmentError, VisionDownError
+from gatevault.core.matching import template_mean, unit
+from gatevault.core.settings import EnrolmentSettings
+from gatevault.core.types import Scan, Vector
+from gatevault.service.eyes import Eyes
+from gatevault.service.faces import fingerprint
+from gatevault.service.house import House
+from gatevault.vault.registry import TodoKind
+
+
+class Enrolment:
+    """Runs on the event loop; the disk work goes to the storage thread."""
+
+    def __init__(self, house: House, eyes: Eyes) -> None:
+        self._house = house
+        self._eyes = eyes
+
+    async def enrol(self, resident: str, camera: str | None, say: Callable[[str], None]) -> dict[str, Any]:
+        """Take captures of a resident who consents, and seal them in place of any earlier template.
+
+        The camera stays shut unless the consent lives and the vault is open. ConsentError,
+        VaultLockedError, EnrolmentError, VisionDownError, StoreError.
+        """
+        house = self._house
+        house.check_writable()
+        house.stores.need_vault_keys()
+        await house.storage.run(house.stores.need_registry().resident, resident)
+        receipt = house.faces.require_consent(resident)
+        say("The camera is looking: one person in front of it, from several sides.")
+        captures = await self._capture(camera)
+        matrix = np.stack(captures)
+        for capture in captures:
+            capture.fill(0.0)
+        model = house.faces.model
+
+        def work() -> None:
+            house.faces.require_consent(resident)  # withdrawn meanwhile by five taps?
+            sealed = house.faces.seal(resident, receipt, matrix, model)
+            record = house.stores.house.record_id(resident)
+            payload = {"captures": len(matrix), "model": model.hex()[:16]}
+            todo = house.todo(
+                TodoKind.ENROL,
+                resident,
+                EntryType.ENROLLED,
+                payload,
+                record=record.hex(),
+                sealed=fingerprint(sealed),
+            )
+            house.stores.need_registry().put_todo(todo)
+            house.stores.need_templates().put(record, model, sealed)
+            house.finish(todo)
+
+        count = len(matrix)
+        try:
+            await house.storage.run(work)
+            house.faces.add(resident, matrix)
+        finally:
+            matrix.fill(0.0)
+        return {"resident": resident, "captures": count, "model": model.hex()[:16]}
+
+    async def _capture(self, camera: str | None) -> list[Vector]:
+        """Unit captures of one person, each shape (d,), different from one another and in agreement."""
+        settings = self._house.settings.enrolment
+        taken: list[Vector] = []
+        hints: Counter[str] = Counter()
+        try:
+            async with self._eyes.look(wire.Purpose.ENROL, time.monotonic_ns(), camera) as events:
+                async for event in events:
+                    if isinstance(event, Scan):
+                        _take(event, taken, settings.novelty)
+                        if len(taken) >= settings.max_captures:
+                            break
+                    elif isinstance(event, wire.FrameEmpty):
+                        hints[event.hint.value] += 1
+                    elif isinstance(event, wire.LookDone):
+                        _refuse_bad_end(event)
+            _check(taken, hints, settings)
+        except (EnrolmentError, VisionDownError):
+            for capture in taken:
+                capture.fill(0.0)
+            raise
+        return taken
+
+
+def _take(scan: Scan, taken: list[Vector], novelty: float) -> None:
+    """Keep a scan's unit vector unless it adds nothing (cosine above `novelty`); wipe the scan."""
+    try:
+        capture = unit(scan.embedding)
+        if scan.distinct and all(float(capture @ other) <= novelty for other in taken):
+            taken.append(capture)
+        else:
+            capture.fill(0.0)
+    finally:
+        scan.wipe()
+
+
+def _refuse_bad_end(done: wire.LookDone) -> None:
+    if done.end is wire.LookEnd.SEVERAL_FACES:
+        raise EnrolmentError("Two people stood before the camera: nothing was kept. One at a time, and again.")
+    if done.end is wire.LookEnd.CAMERA:
+        raise EnrolmentError(f"The camera gave no look: {done.error or 'it failed'} Nothing was kept.")
+
+
+def _check(taken: list[Vector], hints: Counter[str], settings: EnrolmentSettings) -> None:
+    """Refuse too few captures, and captures of different people."""
+    if len(taken) < settings.min_captures:
+        causes = ", ".join(f"{hint} in {n} frames" for hint, n in hints.most_common()) or "no other fault seen"
+        raise EnrolmentError(
+            f"{len(taken)} usable captures, {settings.min_captures} are needed ({causes}): nothing was kept. "
+            "Stand nearer, in even light, turn the head a little, and again."
+        )
+    matrix = np.stack(taken)
+    mean = template_mean(matrix)
+    worst = float((matrix @ mean).min())
+    matrix.fill(0.0)
+    mean.fill(0.0)
+    if worst < settings.agreement:
+        raise EnrolmentError("The captures show different people: nothing was kept. Only the resident, and again.")

@@ -1,0 +1,112 @@
+"""Withdrawal, purge, removal, expiry: the ways in which a template ends. Each commits first, then erases."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from gatevault.core.chain import EntryType
+from gatevault.core.consent import ConsentState, Standing, stamp
+from gatevault.core.errors import ConsentError, NotFoundError
+from gatevault.service.house import House
+from gatevault.vault.registry import Todo, TodoKind
+
+
+class Erasure:
+    """Runs on the event loop; the disk work goes to the storage thread."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def withdraw(self, resident: str, way: str) -> dict[str, Any]:
+        """End a resident's consent and destroy their template; `way` is `card` or `admin`.
+
+        The face stops opening at once, in RAM, whatever the disk does after. ConsentError where there
+        is nothing to withdraw; StoreError where it could not be made durable.
+        """
+        house = self._house
+        person = house.stores.people.get(resident)
+        if person is None:
+            house.stores.need_registry()
+            raise NotFoundError(f"There is no resident {resident}: see the pseudonym that `resident add` gave.")
+        if person.receipt is None or person.receipt.events[-1].state is not ConsentState.GIVEN:
+            raise ConsentError("There is no consent to withdraw: the card goes on opening the gate.")
+        house.faces.drop(resident)
+        ended = person.receipt.ended(ConsentState.WITHDRAWN, house.clock.now())
+        house.stores.people[resident] = dataclasses.replace(person, receipt=ended)
+
+        def work() -> dict[str, Any] | None:
+            todo = self._todo(TodoKind.ERASE, resident, EntryType.CONSENT_WITHDRAWN, {"way": way})
+            house.stores.need_registry().put_receipts([ended], todo)
+            return house.finish(todo)
+
+        return {"resident": resident, "certificate": await house.storage.run(work)}
+
+    async def purge(self, resident: str) -> dict[str, Any]:
+        """Destroy a template and keep the consent. NotFoundError where there is none; StoreError."""
+        house = self._house
+
+        def work() -> dict[str, Any] | None:
+            house.check_writable()
+            house.stores.need_registry().resident(resident)
+            if not house.faces.has_template(resident):
+                raise NotFoundError("This resident has no template: there is nothing to purge.")
+            todo = self._todo(TodoKind.ERASE, resident, EntryType.PURGED, {"way": "admin"})
+            house.stores.need_registry().put_todo(todo)
+            return house.finish(todo)
+
+        certificate = await house.storage.run(work)
+        house.faces.drop(resident)
+        return {"resident": resident, "certificate": certificate}
+
+    async def remove(self, resident: str) -> dict[str, Any]:
+        """Take everything of a resident: template, name, cards, receipts, certificates. NotFoundError."""
+        house = self._house
+
+        def work() -> dict[str, Any] | None:
+            house.check_writable()
+            house.stores.need_registry().resident(resident)
+            todo = self._todo(TodoKind.REMOVE, resident, EntryType.RESIDENT_REMOVED, {})
+            house.stores.need_registry().put_todo(todo)
+            certificate = house.finish(todo)
+            house.stores.people.pop(resident, None)
+            return certificate
+
+        house.faces.drop(resident)
+        return {"resident": resident, "certificate": await house.storage.run(work)}
+
+    async def expire(self) -> int:
+        """Destroy the templates whose consent has run out; how many."""
+        house = self._house
+        if house.stores.registry is None or house.stores.templates is None or house.stores.ledger is None:
+            return 0
+        ended = [r for r in list(house.stores.people) if house.faces.standing(r) is Standing.EXPIRED]
+
+        def work(resident: str) -> int:
+            if not house.faces.has_template(resident):
+                return 0
+            todo = self._todo(TodoKind.ERASE, resident, EntryType.PURGED, {"way": "expired"})
+            house.stores.need_registry().put_todo(todo)
+            house.finish(todo)
+            return 1
+
+        count = 0
+        for resident in ended:
+            house.faces.drop(resident)
+            count += await house.storage.run(work, resident)
+        return count
+
+    def _todo(self, kind: TodoKind, resident: str, entry: EntryType, payload: dict[str, Any]) -> Todo:
+        house = self._house
+        person = house.stores.people.get(resident)
+        receipt = person.receipt if person else None
+        return house.todo(
+            kind,
+            resident,
+            entry,
+            payload,
+            record=house.stores.house.record_id(resident).hex(),
+            receipt=receipt.receipt_id if receipt else "",
+            template="yes" if house.stores.templates and house.faces.has_template(resident) else "no",
+            time=stamp(house.clock.now()),
+        )

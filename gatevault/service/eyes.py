@@ -1,0 +1,226 @@
+"""The daemon's end of vision's socket: one vision process, one look at a time.
+
+Scans are copied out of the receive buffer, which is overwritten at once; each counts once, for the
+nonce of the look that asked for it and in rising order of frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Final
+
+from gatevault.core import wire
+from gatevault.core.errors import ConflictError, ProtocolError, VisionDownError
+from gatevault.core.types import Scan
+from gatevault.service.peers import may_be_vision, peer_of
+from gatevault.service.sockets import listening_socket
+
+GRACE_MS: Final = 3_000
+"""How long after its limit a look may take to end before vision counts as hung."""
+
+LONGEST_FILE_MS: Final = 60_000
+"""A `file:` of the bench runs to its end, and no longer than this."""
+
+LookEvent = Scan | wire.FrameEmpty | wire.CameraOpen | wire.LookDone
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """One connection of a vision process."""
+
+    def __init__(self, eyes: Eyes) -> None:
+        self._eyes = eyes
+        self._frames = wire.FrameBuffer()
+        self.transport: asyncio.Transport | None = None
+        self.ready: wire.Ready | None = None
+        self.events: asyncio.Queue[LookEvent | None] = asyncio.Queue()
+        self.heard = False
+        """Whether somebody still listens to the look under way."""
+        self.nonce = ""
+        self.last_frame = -1
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        if not may_be_vision(peer_of(transport.get_extra_info("socket"))):
+            self.close()
+            return
+        self.send(self._eyes.hello)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._frames.space()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._frames.filled(nbytes)
+        try:
+            for payload in self._frames.frames():
+                self._take(wire.unpack(wire.FROM_VISION, payload))
+        except ProtocolError as error:
+            self._eyes.complain(error)
+            self.close()
+
+    def _take(self, message: wire.FromVision) -> None:
+        if isinstance(message, wire.Ready):
+            if self.ready is not None or message.version != wire.VERSION:
+                raise ProtocolError("vision is of another version: update both processes together.")
+            self.ready = message
+            self._eyes.adopt(self)
+            return
+        if message.nonce != self.nonce:
+            return  # the rest of a look that is over
+        if isinstance(message, wire.FaceSeen | wire.FrameEmpty):
+            if message.frame <= self.last_frame:
+                raise ProtocolError("vision reported one frame twice: the look is ended.")
+            self.last_frame = message.frame
+        if isinstance(message, wire.LookDone):
+            self.nonce = ""
+            self._eyes.look_over()
+        if self.heard:
+            self.events.put_nowait(message.scan() if isinstance(message, wire.FaceSeen) else message)
+
+    def send(self, message: wire.ToVision) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(wire.pack(message))
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._frames.wipe()
+        self.events.put_nowait(None)
+        self._eyes.lost(self)
+
+
+class Eyes:
+    """Listens for vision and asks it to look."""
+
+    def __init__(
+        self,
+        hello: wire.Hello,
+        *,
+        on_ready: Callable[[wire.Ready], None],
+        on_camera: Callable[[bool], None],
+        on_hung: Callable[[], None],
+    ) -> None:
+        """`on_camera` is told before the camera may open and after it is closed: the privacy light."""
+        self.hello = hello
+        self._on_ready = on_ready
+        self._on_camera = on_camera
+        self._on_hung = on_hung
+        self._now: _Connection | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._patience: asyncio.TimerHandle | None = None
+        self._server: asyncio.Server | None = None
+        self.fault = ""
+
+    async def listen(self, path: Path) -> None:
+        """Listen on a Unix socket at `path`, readable and writable by owner and group."""
+        self._server = await asyncio.get_running_loop().create_unix_server(
+            lambda: _Connection(self), sock=listening_socket(path)
+        )
+
+    @property
+    def ready(self) -> wire.Ready | None:
+        """What the vision process said of itself; None while there is none."""
+        return self._now.ready if self._now else None
+
+    @property
+    def looking(self) -> bool:
+        """Whether the camera may be open."""
+        return not self._idle.is_set()
+
+    def adopt(self, connection: _Connection) -> None:
+        """A vision process is ready; one that was there before is let go."""
+        previous, self._now = self._now, connection
+        if previous is not None:
+            previous.close()
+        self.fault = ""
+        if connection.ready is not None:
+            self._on_ready(connection.ready)
+
+    def lost(self, connection: _Connection) -> None:
+        """A connection ended, and with its process any camera that it had open."""
+        if self._now is connection:
+            self._now = None
+            self.look_over()
+
+    def complain(self, error: ProtocolError) -> None:
+        self.fault = str(error)
+
+    @contextlib.asynccontextmanager
+    async def look(
+        self, purpose: wire.Purpose, trigger_ns: int, camera: str | None
+    ) -> AsyncIterator[AsyncIterator[LookEvent]]:
+        """One look; iterate its events, the last of which is `LookDone`. Leaving early stops it.
+
+        ConflictError where a look is under way; VisionDownError where vision is away, dies or hangs;
+        DeviceError where the privacy light cannot be lit.
+        """
+        if self._now is not None and not self._now.heard:
+            await self._idle.wait()  # the last look was stopped and is closing its camera
+        connection = self._now
+        if connection is None:
+            raise VisionDownError(
+                "The vision process is not there yet: use the card, or try again in some seconds."
+            )
+        if self.looking:
+            raise ConflictError("The camera is looking already: wait for that look to end.")
+        nonce = self._begin(connection, purpose, trigger_ns, camera)
+        try:
+            yield _events(connection)
+        finally:
+            connection.heard = False
+            while not connection.events.empty():
+                event = connection.events.get_nowait()
+                if isinstance(event, Scan):
+                    event.wipe()
+            if connection.nonce == nonce:
+                connection.send(wire.Stop(nonce))
+
+    def _begin(self, connection: _Connection, purpose: wire.Purpose, trigger_ns: int, camera: str | None) -> str:
+        settings = self.hello.look
+        limit_ms = settings.enrol_limit_ms if purpose is wire.Purpose.ENROL else settings.limit_ms
+        is_file = (camera or self.hello.camera).startswith("file:")
+        patience_ms = GRACE_MS + (max(limit_ms, LONGEST_FILE_MS) if is_file else limit_ms)
+        nonce = secrets.token_hex(16)
+        self._on_camera(True)  # first: without its light the camera stays shut
+        connection.events = asyncio.Queue()
+        connection.nonce, connection.last_frame, connection.heard = nonce, -1, True
+        self._idle.clear()
+        self._patience = asyncio.get_running_loop().call_later(patience_ms / 1000, self._hung, connection)
+        connection.send(wire.Look(nonce, purpose, trigger_ns, limit_ms, camera))
+        return nonce
+
+    def look_over(self) -> None:
+        """The camera is closed."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if self.looking:
+            self._idle.set()
+            self._on_camera(False)
+
+    def _hung(self, connection: _Connection) -> None:
+        self.fault = "vision did not end its look in time and was restarted"
+        connection.close()
+        self._on_hung()
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        if self._now is not None:
+            self._now.close()
+
+
+async def _events(connection: _Connection) -> AsyncIterator[LookEvent]:
+    while True:
+        event = await connection.events.get()
+        if event is None:
+            raise VisionDownError("The vision process died during the look and is restarted: use the card.")
+        yield event
+        if isinstance(event, wire.LookDone):
+            return

@@ -1,0 +1,228 @@
+"""The state directory: its layout, how it is made whole or not at all, and what opens it.
+
+config.toml      settings                          keys/vault.key   wraps templates (provider `file`)
+device.json      device id, bench flag, provider   keys/house.key   cards, registry, ledger
+vault.db         sealed templates                  cards.snapshot   cards, if the registry is damaged
+registry.db      residents, receipts, cards        run/             sockets, on a bench
+ledger.db        what happened                     bench/pins.jsonl the mock pins' edges, on a bench
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from gatevault.core.chain import EntryType
+from gatevault.core.consent import stamp
+from gatevault.core.errors import LedgerBrokenError, StateError, VaultLockedError
+from gatevault.service.clock import TrustedClock
+from gatevault.vault.files import sync_directory, write_new
+from gatevault.vault.keys import FileKeyProvider, HouseKeys, KeyProvider, VaultKeys
+from gatevault.vault.ledger import Ledger
+from gatevault.vault.registry import Registry
+from gatevault.vault.templates import TemplateStore
+
+FORMAT: Final = 1
+DEFAULT_STATE: Final = Path("/var/lib/gatevault")
+RUNTIME: Final = Path("/run/gatevault")
+
+_CONFIG: Final = """\
+# GateVault's settings; each has a default, and an unknown name is an error.
+# All of them, with units and ranges: docs/configuration.md
+
+[gate]
+name = "{name}"
+board = "{board}"
+{camera}
+[consent]
+controller = "the operator of this gate"
+contact = "see the sign at the gate"
+{enrolment}"""
+
+_BENCH_ENROLMENT: Final = """
+[enrolment]
+# A bench may enrol from one photograph; a real gate takes several captures.
+min_captures = 1
+"""
+
+
+class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`device.json`. The bench flag is also in the ledger's first entry and in every sealed record."""
+
+    format: int
+    device: str
+    bench: bool
+    keys: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatePaths:
+    """Where everything lies under one state directory."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.toml"
+
+    @property
+    def device(self) -> Path:
+        return self.root / "device.json"
+
+    @property
+    def vault(self) -> Path:
+        return self.root / "vault.db"
+
+    @property
+    def registry(self) -> Path:
+        return self.root / "registry.db"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.db"
+
+    @property
+    def snapshot(self) -> Path:
+        return self.root / "cards.snapshot"
+
+    @property
+    def house_key(self) -> Path:
+        return self.root / "keys" / "house.key"
+
+    @property
+    def vault_key(self) -> Path:
+        return self.root / "keys" / "vault.key"
+
+    @property
+    def trace(self) -> Path:
+        return self.root / "bench" / "pins.jsonl"
+
+    def runtime(self, bench: bool) -> Path:
+        """Where the sockets are: beside a bench state, in /run for a gate."""
+        return self.root / "run" if bench else RUNTIME
+
+
+def key_provider(paths: StatePaths, name: str) -> KeyProvider:
+    """The provider of the vault key that `init` chose. StateError for one this version lacks."""
+    if name != "file":
+        raise StateError(f"Keys from {name!r} are not in this version: use --keys file.")
+    return FileKeyProvider(paths.vault_key)
+
+
+def read_device(paths: StatePaths) -> Device:
+    """`device.json`. StateError where there is no state, or one of another version."""
+    try:
+        device = msgspec.json.decode(paths.device.read_bytes(), type=Device)
+    except FileNotFoundError:
+        raise StateError(
+            f"There is no GateVault state in {paths.root}: make one with `gatevault init`, or name it with --state."
+        ) from None
+    except OSError as error:
+        raise StateError(
+            f"{paths.device} cannot be read ({error.strerror}): run as the gate's user or root."
+        ) from None
+    except msgspec.MsgspecError as error:
+        raise StateError(f"{paths.device} is damaged ({error}): restore the state from a backup.") from None
+    if device.format != FORMAT:
+        raise StateError(f"This state is of format {device.format}, this program reads {FORMAT}: update GateVault.")
+    return device
+
+
+def make_state(root: Path, *, bench: bool, keys: str, name: str, board: str | None) -> Device:
+    """Make a state in `root`, which must be absent or empty. Built aside and moved in as a whole.
+
+    Raises StateError where something is there already; nothing half-made is left behind.
+    """
+    root = root.absolute()
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise StateError(f"{root} is not empty: choose another directory. Nothing was changed.")
+    os.umask(0o077)
+    draft = root.with_name(f".{root.name}.{secrets.token_hex(4)}.new")
+    device = Device(FORMAT, f"gv-{secrets.token_hex(8)}", bench, keys)
+    try:
+        draft.mkdir(parents=True, mode=0o700)
+        _fill(StatePaths(draft), device, name, board or ("bench" if bench else "pi-relay-hat"))
+        draft.replace(root)
+        sync_directory(root.parent)
+    except OSError as error:
+        raise StateError(
+            f"The state cannot be made in {root} ({error.strerror}): nothing was left behind."
+        ) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return device
+
+
+def _fill(paths: StatePaths, device: Device, name: str, board: str) -> None:
+    for folder in ("keys", "run", "bench") if device.bench else ("keys",):
+        (paths.root / folder).mkdir(mode=0o700)
+    camera = 'camera = "v4l2:/dev/video0"\n'
+    text = _CONFIG.format(
+        name=name.replace("\\", "").replace('"', ""),
+        board=board,
+        camera=camera,
+        enrolment=_BENCH_ENROLMENT if device.bench else "",
+    )
+    write_new(paths.config, text.encode(), 0o640)
+    vault_key = key_provider(paths, device.keys)
+    vault_key.create()
+    house_key = FileKeyProvider(paths.house_key)
+    house_key.create()
+    house = HouseKeys.derive(house_key.load())
+    templates = TemplateStore(paths.vault, device.device)
+    templates.set_check(VaultKeys.derive(vault_key.load()))
+    templates.close()
+    registry = Registry(paths.registry, device.device, house)
+    registry.set_check()
+    registry.close()
+    ledger = Ledger(paths.ledger, device.device, house)
+    clock = TrustedClock(None)
+    first = {"time": stamp(clock.now()), "device": device.device, "bench": device.bench, "keys": device.keys}
+    ledger.append(clock.moment(), EntryType.STATE_MADE, first)
+    ledger.close()
+    write_new(paths.device, msgspec.json.encode(device))
+
+
+class StateLock:
+    """One daemon a state. StateError where another has it; the kernel frees it whatever happens."""
+
+    def __init__(self, paths: StatePaths) -> None:
+        self._handle = os.open(paths.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._handle)
+            raise StateError(f"A daemon is running on {paths.root} already: stop it first.") from None
+
+    def release(self) -> None:
+        os.close(self._handle)
+
+
+def check_bench_flag(ledger: Ledger, device: Device) -> None:
+    """Refuse a state whose `device.json` says otherwise than the ledger's first entry."""
+    first = ledger.entries(0, 1)
+    payload = first[0][1] if first else None
+    if first and payload is None:
+        raise LedgerBrokenError("The ledger's first entry has lost its payload: call an auditor.")
+    if payload is None or (payload.get("device"), payload.get("bench")) != (device.device, device.bench):
+        raise StateError(
+            "device.json does not agree with the ledger's first entry: a bench state cannot become a gate, nor the "
+            "reverse. Restore device.json, or make a new state with `gatevault init`."
+        )
+
+
+def open_house_keys(paths: StatePaths) -> HouseKeys:
+    """The keys that must be there at boot. StateError without them: not even a card can be known."""
+    try:
+        return HouseKeys.derive(FileKeyProvider(paths.house_key).load())
+    except VaultLockedError:
+        raise StateError(
+            f"The house key {paths.house_key} is not there: neither cards nor faces can be known. Put it back."
+        ) from None

@@ -1,0 +1,172 @@
+"""The opened state: what could be opened, and what is at fault with the rest.
+
+Each store fails alone. A damaged registry leaves the cards of its last verified snapshot; a
+missing vault key or damaged vault leaves cards working and faces off; a damaged ledger leaves cards.
+Everything here runs on the storage thread once the daemon is up.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import TypeVar
+
+from gatevault.core.consent import Receipt, stamp
+from gatevault.core.errors import GateVaultError, RecordRefusedError, StoreError, VaultLockedError, WrongKeyError
+from gatevault.service.state import (
+    Device,
+    StatePaths,
+    check_bench_flag,
+    key_provider,
+    open_house_keys,
+    read_device,
+)
+from gatevault.vault.files import replace
+from gatevault.vault.keys import HouseKeys, VaultKeys
+from gatevault.vault.ledger import Ledger
+from gatevault.vault.registry import Registry, card_snapshot, open_card_snapshot
+from gatevault.vault.templates import TemplateStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What decisions need of a resident, kept in RAM: no name."""
+
+    born: str | None
+    receipt: Receipt | None
+    subject_key: bytes = field(repr=False)
+
+    def subject(self, now: datetime) -> str:
+        """This person's pseudonym in the ledger this month; gone when the registry's row is."""
+        return self.subject_at(stamp(now))
+
+    def subject_at(self, time: str) -> str:
+        """The same for an entry's time, RFC 3339."""
+        month = time[: len("2026-01")].encode()
+        return hmac.new(self.subject_key, b"gv/subj/v1" + month, sha256).hexdigest()[:32]
+
+
+class Stores:
+    """Opened by `open_stores`; attributes that are None are at fault, and `faults` says why."""
+
+    def __init__(self, paths: StatePaths, device: Device, house: HouseKeys) -> None:
+        self.paths = paths
+        self.device = device
+        self.house = house
+        self.vault_keys: VaultKeys | None = None
+        self.registry: Registry | None = None
+        self.templates: TemplateStore | None = None
+        self.ledger: Ledger | None = None
+        self.cards: dict[bytes, str] = {}
+        self.people: dict[str, Person] = {}
+        self.faults: dict[str, GateVaultError] = {}
+
+    def need_registry(self) -> Registry:
+        """The registry, or the error that says why it is not there."""
+        return _there(self.registry, self.faults.get("registry"))
+
+    def need_templates(self) -> TemplateStore:
+        return _there(self.templates, self.faults.get("vault"))
+
+    def need_ledger(self) -> Ledger:
+        return _there(self.ledger, self.faults.get("ledger"))
+
+    def need_vault_keys(self) -> VaultKeys:
+        return _there(self.vault_keys, self.faults.get("vault"))
+
+    def load_person(self, resident: str) -> None:
+        """Bring one resident's row from the registry into RAM, after a change."""
+        registry = self.need_registry()
+        row = registry.resident(resident)
+        self.people[resident] = Person(row.born, registry.receipt(resident), bytes.fromhex(row.subject_key))
+
+    def reload_cards(self) -> None:
+        """Bring the cards into RAM and into their snapshot, after a change."""
+        self.cards = self.need_registry().cards()
+        try:
+            replace(self.paths.snapshot, card_snapshot(self.house, self.device.device, self.cards.items()))
+        except OSError as error:
+            raise StoreError(
+                f"The snapshot of the cards cannot be written ({error.strerror}): the change is kept in the "
+                "registry, but free some space, or a damaged registry would not know it."
+            ) from None
+
+    def close(self) -> None:
+        for store in (self.registry, self.templates, self.ledger):
+            if store is not None:
+                store.close()
+
+
+def _there(store: T | None, fault: GateVaultError | None) -> T:
+    if store is None:
+        raise fault or StoreError("A store is closed: the daemon is stopping.")
+    return store
+
+
+def open_stores(paths: StatePaths) -> Stores:
+    """Open what can be opened. Raises only where not even cards can be known, or the state is not ours."""
+    device = read_device(paths)
+    stores = Stores(paths, device, open_house_keys(paths))
+    _attempt(stores, "ledger", _open_ledger)
+    _attempt(stores, "registry", _open_registry)
+    if stores.registry is None:
+        _fall_back_to_snapshot(stores)
+    _attempt(stores, "vault", _open_vault)
+    return stores
+
+
+def _attempt(stores: Stores, part: str, opening: Callable[[Stores], None]) -> None:
+    try:
+        opening(stores)
+    except (StoreError, VaultLockedError, RecordRefusedError) as error:
+        stores.faults[part] = error
+    except WrongKeyError as error:
+        if part != "vault":  # without the right house key nothing is known: do not start
+            raise
+        stores.faults[part] = error
+
+
+def _open_ledger(stores: Stores) -> None:
+    ledger = Ledger(stores.paths.ledger, stores.device.device, stores.house)
+    check_bench_flag(ledger, stores.device)
+    stores.ledger = ledger
+
+
+def _open_registry(stores: Stores) -> None:
+    registry = Registry(stores.paths.registry, stores.device.device, stores.house)
+    try:
+        registry.check()
+        stores.registry = registry
+        for resident in registry.residents():
+            stores.load_person(resident)
+    except GateVaultError:
+        stores.registry = None
+        registry.close()
+        raise
+    stores.reload_cards()
+
+
+def _fall_back_to_snapshot(stores: Stores) -> None:
+    """Cards as they last verified; no residents, hence no faces and no administration."""
+    stores.people.clear()
+    try:
+        box = stores.paths.snapshot.read_bytes()
+        stores.cards = open_card_snapshot(stores.house, stores.device.device, box)
+    except FileNotFoundError:
+        stores.faults["cards"] = StoreError("There is no snapshot of the cards: no card is known.")
+    except (OSError, RecordRefusedError) as error:
+        stores.faults["cards"] = StoreError(
+            f"The snapshot of the cards cannot be used ({error}): no card is known."
+        )
+
+
+def _open_vault(stores: Stores) -> None:
+    stores.templates = TemplateStore(stores.paths.vault, stores.device.device)
+    keys = VaultKeys.derive(key_provider(stores.paths, stores.device.keys).load())
+    stores.templates.check(keys)
+    stores.vault_keys = keys

@@ -1,0 +1,99 @@
+"""SQLite as the stores use it: durable, wiping what it frees, and with errors that people can act on.
+
+One connection a file, used by one thread at a time (the daemon's storage thread).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from gatevault.core.errors import StoreCorruptError, StoreError, StoreFullError
+
+BUSY_MS: Final = 2_000
+"""How long to wait for another process that reads the file (a backup, an auditor)."""
+
+_CORRUPT: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+@contextmanager
+def plain_errors(what: str) -> Iterator[None]:
+    """Turn SQLite's errors on `what` into ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            raise StoreFullError(
+                f"The disk is full: {what} was not changed. Free some space; cards keep opening the gate."
+            ) from error
+        if code in _CORRUPT:
+            raise StoreCorruptError(
+                f"{what} is damaged: do not write to this disk; copy the state directory and restore from a backup."
+            ) from error
+        raise StoreError(
+            f"{what} cannot be read or written ({error}): check the disk and its permissions."
+        ) from error
+
+
+class Database:
+    """One file. `transaction()` commits as a whole, or leaves everything as it was."""
+
+    def __init__(self, path: Path, schema: str, what: str) -> None:
+        """Open or make `path`. StoreError family; a damaged file is refused, not repaired."""
+        self._what = what
+        self._path = path
+        with plain_errors(what):
+            # The daemon's storage thread is not the one that opens; calls never overlap.
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            with plain_errors(what):
+                self._prepare(schema)
+        except StoreError:
+            self._connection.close()
+            raise
+
+    def _prepare(self, schema: str) -> None:
+        run = self._connection.execute
+        run(f"PRAGMA busy_timeout = {BUSY_MS}")
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = FULL")
+        run("PRAGMA secure_delete = ON")
+        run("PRAGMA cell_size_check = ON")
+        run("PRAGMA trusted_schema = OFF")
+        verdict = run("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise sqlite3.DatabaseError("a page does not hold what was written there")
+        if run("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
+            self._connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One atomic, durable change. Errors roll it back."""
+        with plain_errors(self._what):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        """All rows of a query."""
+        with plain_errors(self._what):
+            return self._connection.execute(query, values).fetchall()
+
+    def checkpoint(self) -> None:
+        """Bring the WAL into the file and cut it to nothing, so that freed rows are gone from both."""
+        with plain_errors(self._what):
+            busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise StoreError(f"{self._what} is held open by another program: end it, so that erased rows can go.")
+
+    def close(self) -> None:
+        self._connection.close()

@@ -1,0 +1,175 @@
+"""Keys: where they come from, and what is derived from them.
+
+Two roots, each 32 random bytes, so that one can be away while the other works:
+
+- the **vault key**, behind a provider, wraps the keys of face templates. Without it the face path
+  is off;
+- the **house key**, a file that opens at boot, for cards, registry, ledger, receipts and the link
+  between the two stores. With it cards work while the vault is locked.
+
+Subkeys are BLAKE2b of a context string, keyed with the root (libsodium's `crypto_kdf`
+construction), so no key serves two ends.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from nacl.encoding import RawEncoder
+from nacl.hash import blake2b
+from nacl.signing import SigningKey
+from nacl.utils import random as random_bytes
+
+from gatevault.core.errors import StateError, StoreError, VaultLockedError
+from gatevault.vault.files import write_new
+
+KEY_BYTES: Final = 32
+_MAGIC: Final = b"gatevault-key-v1 "
+
+
+class Secret:
+    """Key bytes that never show themselves and can be overwritten."""
+
+    __slots__ = ("_bytes",)
+
+    def __init__(self, value: bytes | bytearray) -> None:
+        if len(value) != KEY_BYTES:
+            raise ValueError(f"a key has {KEY_BYTES} bytes")
+        self._bytes = bytearray(value)
+
+    def reveal(self) -> bytes:
+        """The bytes, for a call into libsodium; the copy cannot be wiped, so do not keep it."""
+        return bytes(self._bytes)
+
+    def wipe(self) -> None:
+        self._bytes[:] = bytes(KEY_BYTES)
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a key is not pickled")
+
+
+class KeyProvider(Protocol):
+    """Where a root key lives. `create` refuses to replace one that is there."""
+
+    @property
+    def name(self) -> str:
+        """`file`, …: what `status` tells."""
+        ...
+
+    def create(self) -> None:
+        """Make a fresh key. StateError where one exists already."""
+        ...
+
+    def load(self) -> Secret:
+        """The key. VaultLockedError where it is not there; StoreError where it is damaged."""
+        ...
+
+
+class FileKeyProvider:
+    """A key in a file of mode 0600: who holds the SD card holds the key."""
+
+    name = "file"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def create(self) -> None:
+        try:
+            write_new(self._path, _MAGIC + random_bytes(KEY_BYTES).hex().encode() + b"\n")
+        except FileExistsError:
+            raise StateError(
+                f"A key is already in {self._path}: replacing it would destroy what it seals. Nothing was changed."
+            ) from None
+
+    def load(self) -> Secret:
+        try:
+            with self._path.open("rb") as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                text = file.read(256)
+        except FileNotFoundError:
+            raise VaultLockedError(
+                f"The key file {self._path} is not there: faces are off, cards work. Put the key back and restart."
+            ) from None
+        except OSError as error:
+            raise VaultLockedError(
+                f"The key file {self._path} cannot be read ({error.strerror}): faces are off, cards work."
+            ) from None
+        if mode & 0o077:
+            raise StoreError(
+                f"The key file {self._path} may be read by others (mode {mode:o}): run chmod 600 on it and restart."
+            )
+        try:
+            if not text.startswith(_MAGIC):
+                raise ValueError
+            return Secret(bytes.fromhex(text[len(_MAGIC) :].decode("ascii")))
+        except ValueError:
+            raise StoreError(f"The key file {self._path} is damaged: restore it from where it was kept.") from None
+
+
+def _derive(root: Secret, context: bytes) -> bytes:
+    return blake2b(b"", digest_size=KEY_BYTES, key=root.reveal(), person=context, encoder=RawEncoder)
+
+
+@dataclass(frozen=True, slots=True)
+class VaultKeys:
+    """From the vault key: `wrap` seals each record's own key."""
+
+    wrap: Secret = field(repr=False)
+
+    @classmethod
+    def derive(cls, root: Secret) -> VaultKeys:
+        return cls(Secret(_derive(root, b"gv/wrap/v1")))
+
+
+@dataclass(frozen=True, slots=True)
+class HouseKeys:
+    """From the house key, each for one end."""
+
+    registry: Secret = field(repr=False)
+    """Seals residents, receipts and cards in `registry.db`."""
+    card: Secret = field(repr=False)
+    """Keys the hash of card numbers, whose 2^32 values could else be tried in minutes."""
+    link: Secret = field(repr=False)
+    """Keys the record ids of `vault.db`, so that the two files do not join without it."""
+    journal: Secret = field(repr=False)
+    """Seals the payloads of ledger entries."""
+    ledger: SigningKey = field(repr=False)
+    receipts: SigningKey = field(repr=False)
+
+    @classmethod
+    def derive(cls, root: Secret) -> HouseKeys:
+        return cls(
+            registry=Secret(_derive(root, b"gv/registry/v1")),
+            card=Secret(_derive(root, b"gv/card/v1")),
+            link=Secret(_derive(root, b"gv/link/v1")),
+            journal=Secret(_derive(root, b"gv/journal/v1")),
+            ledger=SigningKey(_derive(root, b"gv/ledger/v1")),
+            receipts=SigningKey(_derive(root, b"gv/receipts/v1")),
+        )
+
+    def card_hash(self, number: str) -> bytes:
+        """Keyed BLAKE2b of a canonical card number, 32 bytes."""
+        return blake2b(
+            number.encode(),
+            digest_size=32,
+            key=self.card.reveal(),
+            person=b"gv/card-no/v1",
+            encoder=RawEncoder,
+        )
+
+    def record_id(self, resident: str) -> bytes:
+        """Keyed BLAKE2b of a pseudonym, 16 bytes: the row of `vault.db` that is this resident's."""
+        return blake2b(
+            resident.encode(),
+            digest_size=16,
+            key=self.link.reveal(),
+            person=b"gv/record/v1",
+            encoder=RawEncoder,
+        )

@@ -1,0 +1,175 @@
+"""The vision process's side of the socket to the daemon: `Look` in, faces out, nothing kept.
+
+Ready → Hello → (Look → CameraOpen, FaceSeen | FrameEmpty …, LookDone)* until the daemon hangs up.
+One look at a time: a second `Look` ends the first. Anything malformed ends the process; the daemon
+or systemd starts it again.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import time
+from collections import deque
+from typing import Final
+
+from gatevault.core import wire
+from gatevault.core.errors import BenchOnlyError, GateVaultError, ProtocolError, VisionDownError
+from gatevault.core.wire import Hello, Look, LookDone, Message, Purpose, Ready, Stop, ToVision
+from gatevault.vision.camera import open_camera
+from gatevault.vision.look import Engine, failed, run_look
+
+CONNECT_S: Final = 10.0
+"""How long the daemon's socket is waited for: systemd starts both at once."""
+
+RETRY_S: Final = (0.05, 0.5)
+"""First and longest pause between two attempts, in seconds."""
+
+SEND_S: Final = 2
+"""A daemon that reads nothing for this long is dead: the camera must not stay open for it."""
+
+MAX_WAITING: Final = 4
+"""Looks that may wait; the daemon asks for one at a time, so more is a fault."""
+
+MAX_INBOX: Final = 128
+"""Messages taken in before they are looked at; as many as one read of the socket can hold."""
+
+
+class VersionError(ProtocolError):
+    """Daemon and vision are of different releases."""
+
+
+class HungUpError(Exception):
+    """The daemon closed the connection: time to leave, not a fault."""
+
+
+class Link:
+    """The connection: messages out with their bytes wiped, messages in without ever blocking a look."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._socket.setblocking(True)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", SEND_S, 0))
+        self._buffer = wire.FrameBuffer()
+        self._inbox: deque[ToVision] = deque()
+
+    def send(self, message: Message) -> None:
+        """Send one message and overwrite its bytes. HungUpError if nobody takes it."""
+        frame = wire.pack(message)
+        try:
+            self._socket.sendall(frame)
+        except BlockingIOError:
+            raise ProtocolError(f"the daemon took no message for {SEND_S} s: this process ends.") from None
+        except OSError:
+            raise HungUpError from None
+        finally:
+            frame[:] = bytes(len(frame))
+
+    def take(self) -> ToVision:
+        """The next message, waiting for it."""
+        while not self._inbox:
+            self._receive()
+        return self._inbox.popleft()
+
+    def poll(self) -> list[ToVision]:
+        """The messages that are there already."""
+        while select.select([self._socket], [], [], 0)[0]:
+            self._receive()
+        messages = list(self._inbox)
+        self._inbox.clear()
+        return messages
+
+    def _receive(self) -> None:
+        try:
+            count = self._socket.recv_into(self._buffer.space())
+        except OSError:
+            raise HungUpError from None
+        if count == 0:
+            if self._buffer.partial:
+                raise ProtocolError("the daemon hung up in the middle of a message.")
+            raise HungUpError
+        self._buffer.filled(count)
+        for payload in self._buffer.frames():
+            self._inbox.append(wire.unpack(wire.TO_VISION, payload))
+        if len(self._inbox) > MAX_INBOX:
+            raise ProtocolError("the daemon sends faster than it is listened to.")
+
+
+class Worker:
+    """Serves one daemon over one link."""
+
+    def __init__(self, link: Link, engine: Engine, model: str, dimension: int) -> None:
+        self._link = link
+        self._engine = engine
+        self._ready = Ready(wire.VERSION, os.getpid(), model, dimension)
+        self._waiting: deque[Look] = deque()
+        self._stopped: set[str] = set()
+
+    def serve(self) -> None:
+        """Serve until the daemon hangs up (HungUpError). ProtocolError if it speaks nonsense."""
+        self._link.send(self._ready)
+        hello = self._link.take()
+        if not isinstance(hello, Hello):
+            raise ProtocolError("the daemon's first word was no Hello.")
+        if hello.version != wire.VERSION:
+            raise VersionError(
+                f"the daemon speaks version {hello.version} and vision version {wire.VERSION}: "
+                "install both from one release and restart them."
+            )
+        while True:
+            while not self._waiting:
+                self._accept(self._link.take(), "")
+            look = self._waiting.popleft()
+            self._link.send(self._carry_out(look, hello))
+            self._stopped.discard(look.nonce)
+
+    def _carry_out(self, look: Look, hello: Hello) -> LookDone:
+        def stop() -> bool:
+            for message in self._link.poll():
+                self._accept(message, look.nonce)
+            return bool(self._waiting) or look.nonce in self._stopped
+
+        if look.camera is not None and not hello.bench:
+            error = BenchOnlyError("a look may name its own camera only on a bench: set [gate] camera instead.")
+            return failed(look.nonce, str(error))
+        try:
+            repeat = look.purpose is Purpose.ACCESS
+            camera = open_camera(look.camera or hello.camera, bench=hello.bench, repeat=repeat)
+        except GateVaultError as error:
+            return failed(look.nonce, str(error))
+        return run_look(look, hello.look, camera, self._engine, self._link.send, stop)
+
+    def _accept(self, message: ToVision, current: str) -> None:
+        """Take in one message; a Stop for a look that is over came too late and is nothing."""
+        if isinstance(message, Look):
+            if len(self._waiting) >= MAX_WAITING:
+                raise ProtocolError("the daemon asked for too many looks at once.")
+            self._waiting.append(message)
+        elif isinstance(message, Stop):
+            if message.nonce == current or any(message.nonce == look.nonce for look in self._waiting):
+                self._stopped.add(message.nonce)
+        else:
+            raise ProtocolError("the daemon said Hello twice.")
+
+
+def connect(path: str, patience_s: float = CONNECT_S) -> socket.socket:
+    """Connect to the daemon's Unix socket, waiting until it is there. VisionDownError if it never is."""
+    deadline = time.monotonic() + patience_s
+    pause, longest = RETRY_S
+    while True:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+            if time.monotonic() >= deadline:
+                raise VisionDownError(f"no daemon answers at {path}: start gatevault run first.") from None
+        except OSError as error:
+            connection.close()
+            raise VisionDownError(f"the socket {path} cannot be used ({error}): check --socket.") from None
+        else:
+            return connection
+        time.sleep(pause)
+        pause = min(2 * pause, longest)
