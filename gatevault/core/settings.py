@@ -42,7 +42,7 @@ class LookSettings(_Section, frozen=True):
     min_exposure: Share = 0.12
     max_exposure: Share = 0.95
     min_sharpness: Annotated[float, Meta(ge=0.0)] = 8.0
-    rival_share: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.85
+    rival_share: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.8
     """A second face at least this share of the nearest one's width ends the look."""
 
     def __post_init__(self) -> None:

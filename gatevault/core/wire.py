@@ -58,7 +58,7 @@ class Look(Message, frozen=True, tag="look"):
 
     `trigger_ns` is CLOCK_MONOTONIC of the presence event: no frame older than it counts.
     `camera` overrides the configured one (bench only). For ENROL a `dir:` camera shows each
-    picture once; for ACCESS it repeats until the look ends.
+    picture once and a picture is shown once; for ACCESS they repeat until the look ends.
     """
 
     nonce: Nonce
@@ -122,6 +122,8 @@ class Hint(StrEnum):
     """Why a frame gave no scan."""
 
     NO_FACE = "no-face"
+    SEVERAL_FACES = "several-faces"
+    """At enrolment alone: at the gate a second face of like size ends the look."""
     COME_CLOSER = "come-closer"
     TOO_DARK = "too-dark"
     TOO_BRIGHT = "too-bright"

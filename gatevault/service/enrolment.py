@@ -85,8 +85,8 @@ class Enrolment:
                             break
                     elif isinstance(event, wire.FrameEmpty):
                         hints[event.hint.value] += 1
-                    elif isinstance(event, wire.LookDone):
-                        _refuse_bad_end(event)
+                    elif isinstance(event, wire.LookDone) and event.end is wire.LookEnd.CAMERA:
+                        raise EnrolmentError(f"The camera gave no look: {event.error} Nothing was kept.")
             _check(taken, hints, settings)
         except (EnrolmentError, VisionDownError):
             for capture in taken:
@@ -107,20 +107,13 @@ def _take(scan: Scan, taken: list[Vector], novelty: float) -> None:
         scan.wipe()
 
 
-def _refuse_bad_end(done: wire.LookDone) -> None:
-    if done.end is wire.LookEnd.SEVERAL_FACES:
-        raise EnrolmentError("Two people stood before the camera: nothing was kept. One at a time, and again.")
-    if done.end is wire.LookEnd.CAMERA:
-        raise EnrolmentError(f"The camera gave no look: {done.error or 'it failed'} Nothing was kept.")
-
-
 def _check(taken: list[Vector], hints: Counter[str], settings: EnrolmentSettings) -> None:
     """Refuse too few captures, and captures of different people."""
     if len(taken) < settings.min_captures:
         causes = ", ".join(f"{hint} in {n} frames" for hint, n in hints.most_common()) or "no other fault seen"
         raise EnrolmentError(
             f"{len(taken)} usable captures, {settings.min_captures} are needed ({causes}): nothing was kept. "
-            "Stand nearer, in even light, turn the head a little, and again."
+            "Alone, nearer, in even light, turning the head a little, and again."
         )
     matrix = np.stack(taken)
     mean = template_mean(matrix)

@@ -21,7 +21,7 @@ __all__ = ["Camera", "Frame", "open_camera"]
 def open_camera(uri: str, *, bench: bool, repeat: bool) -> Camera:
     """The camera that `uri` names, to be used once as `with open_camera(…) as camera`.
 
-    `bench` admits `file:` and `dir:`; `repeat` lets `dir:` start again after its last picture.
+    `bench` admits `file:` and `dir:`; `repeat` lets pictures start again after the last.
     Relative paths are taken from the process's directory. BenchOnlyError for a bench camera in a
     production state, CameraError for a URI that names none; what the URI names is opened by `with`.
     """
@@ -45,4 +45,5 @@ def open_camera(uri: str, *, bench: bool, repeat: bool) -> Camera:
     path = Path(place)
     if kind == "dir":
         return FolderCamera(path, repeat=repeat)
-    return StillCamera(path) if path.suffix.lower() in PICTURE_SUFFIXES else ClipCamera(path)
+    is_picture = path.suffix.lower() in PICTURE_SUFFIXES
+    return StillCamera(path, repeat=repeat) if is_picture else ClipCamera(path)

@@ -24,7 +24,7 @@ from typing import Final, Protocol
 from gatevault.core.errors import BenchOnlyError, CameraError
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import Box, Quality, Vector
-from gatevault.core.wire import CameraOpen, FrameEmpty, Hint, Look, LookDone, LookEnd, Message, face_seen
+from gatevault.core.wire import CameraOpen, FrameEmpty, Hint, Look, LookDone, LookEnd, Message, Purpose, face_seen
 from gatevault.vision.detect import Detector, Face, has_rival, in_zone
 from gatevault.vision.embed import Chip, Embedder
 from gatevault.vision.frame import Camera, Frame, Pixels
@@ -169,7 +169,7 @@ def _watch(
                 seen.stale += 1
                 continue
             seen.frames += 1
-            if _examine(look.nonce, frame, settings, engine, emit, seen):
+            if _examine(look, frame, settings, engine, emit, seen):
                 return LookEnd.SEVERAL_FACES
         finally:
             frame.wipe()
@@ -180,15 +180,23 @@ def _is_fresh(frame: Frame, trigger_ns: int, now_ns: int, max_age_ms: int) -> bo
     return 0 < frame.taken_ns >= trigger_ns and 0 <= now_ns - frame.taken_ns <= max_age_ms * _MS
 
 
-def _examine(nonce: str, frame: Frame, settings: LookSettings, engine: Engine, emit: Emit, seen: _Seen) -> bool:
-    """Answer one fresh frame by a message; True, and no message, where several faces end the look."""
+def _examine(look: Look, frame: Frame, settings: LookSettings, engine: Engine, emit: Emit, seen: _Seen) -> bool:
+    """Answer one fresh frame by a message; True, and no message, where several faces end the look.
+
+    An enrolment, which is acknowledged and takes a minute, passes over such a frame instead: its
+    captures must agree with one another anyway.
+    """
+    nonce = look.nonce
     height, width = frame.pixels.shape[:2]
     faces = in_zone(engine.find(frame.pixels, settings.min_score), settings.zone, height, width)
     if not faces:
         emit(FrameEmpty(nonce, frame.index, Hint.NO_FACE))
         return False
     if has_rival(faces, settings.rival_share):
-        return True
+        if look.purpose is Purpose.ACCESS:
+            return True
+        emit(FrameEmpty(nonce, frame.index, Hint.SEVERAL_FACES))
+        return False
     nearest = faces[0]
     if nearest.box.width < settings.min_size:
         emit(FrameEmpty(nonce, frame.index, Hint.COME_CLOSER))

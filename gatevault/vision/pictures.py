@@ -60,15 +60,15 @@ class _BenchCamera:
 
 
 class StillCamera(_BenchCamera):
-    """`file:` with a picture: one frame."""
+    """`file:` with a picture: its frame again and again, or (`repeat=False`) once."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(finite=True)
+    def __init__(self, path: Path, *, repeat: bool) -> None:
+        super().__init__(finite=not repeat)
         self._path = path
 
     def _start(self) -> Iterator[Pixels]:
         _check_file(self._path)
-        return (read_picture(path) for path in (self._path,))
+        return _pictures([self._path], repeat=not self.finite)
 
 
 class FolderCamera(_BenchCamera):
@@ -91,14 +91,14 @@ class FolderCamera(_BenchCamera):
             ) from None
         if not paths:
             raise CameraError(f"the folder {self._path} holds no pictures: put JPEG or PNG files there.")
-        return self._pictures(paths)
+        return _pictures(paths, repeat=not self.finite)
 
-    def _pictures(self, paths: list[Path]) -> Iterator[Pixels]:
-        while True:
-            for path in paths:
-                yield read_picture(path)
-            if self.finite:
-                return
+
+def _pictures(paths: list[Path], *, repeat: bool) -> Iterator[Pixels]:
+    """Each picture in turn, read when it is asked for."""
+    yield from map(read_picture, paths)
+    while repeat:
+        yield from map(read_picture, paths)
 
 
 class ClipCamera(_BenchCamera):

@@ -67,7 +67,7 @@ def a_clip(folder: Path) -> Path:
     pytest.skip("this OpenCV writes neither MPEG-4 nor MJPG clips")
 
 
-@pytest.fixture(params=["still", "clip", "dir-once", "dir-again", "v4l2"])
+@pytest.fixture(params=["still-once", "still-again", "clip", "dir-once", "dir-again", "v4l2"])
 def given(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Given:
     folder = tmp_path / "a folder with spaces"
     folder.mkdir()
@@ -97,9 +97,10 @@ def given(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         )
     for name in ("1.png", "2.png", "3.png"):
         assert cv2.imwrite(str(folder / name), np.full((72, 128, 3), (20, 20, 220), np.uint8))
-    if kind == "still":
-        return Given(lambda: open_camera(f"file:{folder / '1.png'}", bench=True, repeat=True), 1)
-    again = kind == "dir-again"
+    again = kind.endswith("-again")
+    if kind.startswith("still"):
+        still = f"file:{folder / '1.png'}"
+        return Given(lambda: open_camera(still, bench=True, repeat=again), None if again else 1)
     return Given(lambda: open_camera(f"dir:{folder}", bench=True, repeat=again), None if again else 3)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +12,12 @@ from typing import Any
 import gpiod
 import pytest
 
-from gatevault.core.board import Wiegand
+from gatevault.core.board import Board, Relay, Wiegand
+from gatevault.core.errors import DeviceError
 from gatevault.core.types import CardRead
+from gatevault.devices.readers import build_readers
 from gatevault.devices.readers.polled import PolledReader
-from gatevault.devices.readers.wedge import WedgeReader
+from gatevault.devices.readers.wedge import GrabbedKeys, WedgeReader, open_evdev
 from gatevault.devices.readers.wiegand import EVENT_BUFFER, WiegandReader, request_edges
 from tests.devices.fakes import FakeChip, FakePort, wiegand_bits
 
@@ -229,6 +232,25 @@ def test_a_wedge_that_another_program_holds_is_not_used() -> None:
     rig.wait(lambda: reader.healthy)
     assert port.keyboard.grabbed
     reader.stop()
+
+
+def test_a_missing_device_and_a_missing_library_are_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("evdev")
+    with pytest.raises(DeviceError, match="No such file"):
+        GrabbedKeys("/dev/input/none", open_evdev)
+    monkeypatch.setitem(sys.modules, "evdev", None)
+    with pytest.raises(DeviceError, match=r"gatevault\[wedge\].*python3-evdev"):
+        GrabbedKeys("/dev/input/none", open_evdev)
+    with pytest.raises(DeviceError, match="/dev/gpiochip999"):
+        request_edges("/dev/gpiochip999", WIRING)
+
+
+def test_two_readers_of_one_name_are_refused() -> None:
+    twice = Board(
+        name="x", description="", relay=Relay(pin=1), wiegand=(WIRING, Wiegand(d0=3, d1=4, name="entrance"))
+    )
+    with pytest.raises(DeviceError, match="one name"):
+        build_readers(twice, bench=False)
 
 
 def test_wiegand_asks_for_falling_edges_only(wiegand: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Stand-ins for a gpiochip and a USB keyboard: they keep state, can break, have tests of their own. And patience."""
+"""Stand-ins for a gpiochip and a USB keyboard: they keep state, can break, and have their own tests."""
 
 from __future__ import annotations
 

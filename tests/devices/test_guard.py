@@ -21,7 +21,8 @@ from gatevault.devices.trace import read_trace
 from tests.devices.fakes import FakeChip, eventually
 
 DAEMON = """
-import sys, time
+import resource, sys
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 from pathlib import Path
 import msgspec
 from gatevault.core.board import Board

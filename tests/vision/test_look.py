@@ -22,7 +22,7 @@ def go(
     sent: Sent | None = None,
     settings: LookSettings = SETTINGS,
     stop: object = None,
-    **look: int,
+    **look: Any,
 ) -> tuple[LookDone, Sent]:
     sent = sent or Sent()
     stopped = stop or (lambda: False)
@@ -108,6 +108,14 @@ def test_a_rival_ends_the_look_and_nobody_is_reported() -> None:
     done, sent = go(FakeCamera(Clock(), ages_ms=[0.0] * 3), engine)
     assert (done.end, done.frames) == (LookEnd.SEVERAL_FACES, 1)
     assert len(sent.messages) == 1
+    assert engine.vectors == []
+
+
+def test_an_enrolment_passes_over_a_frame_with_a_rival() -> None:
+    engine = FakeEngine(faces=(face(10, 70), face(150, 100)))
+    done, sent = go(FakeCamera(Clock(), ages_ms=[0.0] * 3), engine, purpose=Purpose.ENROL)
+    assert (done.end, done.frames) == (LookEnd.END_OF_FILE, 3)
+    assert [m.hint for m in sent.of(FrameEmpty)] == [Hint.SEVERAL_FACES] * 3
     assert engine.vectors == []
 
 

@@ -24,7 +24,7 @@ from tests.devices.fakes import FakeLgpio
 def lgpio(monkeypatch: pytest.MonkeyPatch) -> FakeLgpio:
     """The real gpiozero driver on a fake chip; both are imported afresh."""
     fake = FakeLgpio()
-    monkeypatch.setitem(sys.modules, "lgpio", fake)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "lgpio", fake)
     for module in ("gpiozero.pins.lgpio", "gatevault.devices.chip"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.delattr("gatevault.devices.chip", raising=False)
