@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: setup demo test nightly lint types imports check evaluate clean
+.PHONY: help setup demo test nightly lint types imports check clean
 .DEFAULT_GOAL := help
 
 help:

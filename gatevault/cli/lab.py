@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatevault.cli.output import Json, answer, plain_errors
+from gatevault.cli.output import Json, answer, plain_errors, say
 
 
 def register(app: typer.Typer) -> None:
@@ -24,10 +24,20 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def evaluate(
         path: Annotated[Path, typer.Argument(help="A folder of resident_NN/ and strangers/ photographs.")],
+        residents: Annotated[int | None, typer.Option(min=1, help="At most so many residents.")] = None,
+        strangers: Annotated[int | None, typer.Option(min=0, help="At most so many strangers.")] = None,
         as_json: Json = False,
     ) -> None:
         """Walk people up to a real bench daemon and count right and wrong."""
         from gatevault.lab.evaluate import evaluate as measure
 
         with plain_errors(as_json):
-            answer(measure(path), as_json)
+            answer(measure(path, residents, strangers, say), as_json)
+
+    @app.command()
+    def bench(as_json: Json = False) -> None:
+        """Time a recognised frame here, beside face_recognition, and a search among residents."""
+        from gatevault.lab.bench import bench as measure
+
+        with plain_errors(as_json):
+            answer(measure(), as_json)

@@ -42,7 +42,7 @@ class ControlServer:
         self._clients = 0
 
     async def listen(self, path: Path) -> None:
-        self._server = await asyncio.start_unix_server(self._serve, sock=listening_socket(path))
+        self._server = await asyncio.start_unix_server(self._serve, sock=listening_socket(path, ADMIN_GROUP))
 
     async def close(self) -> None:
         if self._server is not None:

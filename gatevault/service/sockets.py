@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 
-def listening_socket(path: Path, mode: int = 0o660) -> socket.socket:
-    """A Unix socket bound at `path`, of any length of path, replacing a stale one."""
+def listening_socket(path: Path, group: str | None = None) -> socket.socket:
+    """A Unix socket bound at `path`, of any length of path, replacing a stale one.
+
+    Owner and group may connect: `group`, where the system has it and we are in it.
+    """
     path.unlink(missing_ok=True)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with open_directory(path.parent) as folder:
         server.bind(f"{folder}/{path.name}")
-    path.chmod(mode)
+    path.chmod(0o660)
+    if group is not None:
+        with contextlib.suppress(LookupError, PermissionError):
+            shutil.chown(path, group=group)
     server.setblocking(False)
     return server
 

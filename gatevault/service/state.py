@@ -40,11 +40,16 @@ _CONFIG: Final = """\
 [gate]
 name = "{name}"
 board = "{board}"
-{camera}
+{gate}
 [consent]
 controller = "the operator of this gate"
 contact = "see the sign at the gate"
 {enrolment}"""
+
+_REAL_GATE: Final = """\
+camera = "v4l2:/dev/video0"
+start_vision = false  # systemd runs it, as a user of its own
+"""
 
 _BENCH_ENROLMENT: Final = """
 [enrolment]
@@ -149,6 +154,8 @@ def make_state(root: Path, *, bench: bool, keys: str, name: str, board: str | No
     try:
         draft.mkdir(parents=True, mode=0o700)
         _fill(StatePaths(draft), device, name, board or ("bench" if bench else "pi-relay-hat"))
+        if root.exists() and os.geteuid() == 0:
+            _give(draft, root.stat())  # the installer, as root, makes the state of the gate's user
         draft.replace(root)
         sync_directory(root.parent)
     except OSError as error:
@@ -160,14 +167,18 @@ def make_state(root: Path, *, bench: bool, keys: str, name: str, board: str | No
     return device
 
 
+def _give(tree: Path, owner: os.stat_result) -> None:
+    for path in (tree, *tree.rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
 def _fill(paths: StatePaths, device: Device, name: str, board: str) -> None:
     for folder in ("keys", "run", "bench") if device.bench else ("keys",):
         (paths.root / folder).mkdir(mode=0o700)
-    camera = 'camera = "v4l2:/dev/video0"\n'
     text = _CONFIG.format(
         name=name.replace("\\", "").replace('"', ""),
         board=board,
-        camera=camera,
+        gate="" if device.bench else _REAL_GATE,
         enrolment=_BENCH_ENROLMENT if device.bench else "",
     )
     write_new(paths.config, text.encode(), 0o640)

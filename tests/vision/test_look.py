@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gatevault.core.errors import ProtocolError
 from gatevault.core.settings import LookSettings
-from gatevault.core.wire import CameraOpen, FaceSeen, FrameEmpty, Hint, LookDone, LookEnd, Message
+from gatevault.core.wire import CameraOpen, FaceSeen, FrameEmpty, Hint, LookDone, LookEnd, Message, Purpose
 from gatevault.vision.look import FINITE_LIMIT_MS, MAX_ERROR, failed, run_look
 from tests.vision.fakes import GOOD, NONCE, START, Clock, FakeCamera, FakeEngine, Sent, a_look, face
 
