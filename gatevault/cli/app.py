@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gatevault.cli import lab, people
-from gatevault.cli.output import DEFAULT, Json, State, answer, do, plain_errors
+from gatevault.cli.output import DEFAULT, Json, State, answer, do, findings, plain_errors
 from gatevault.core import control
 from gatevault.service.doctor import examine
 from gatevault.service.release import release_relay
@@ -74,7 +74,10 @@ def doctor(state: State = DEFAULT, as_json: Json = False) -> None:
     """Check what can be checked, and say what to do. Exit 0 only where all is well."""
     with plain_errors(as_json):
         body = examine(state)
-    answer(body, as_json)
+    if as_json:
+        answer(body, as_json)
+    else:
+        findings(body["findings"])
     if not body["ok"]:
         raise typer.Exit(1)
 

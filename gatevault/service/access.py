@@ -35,6 +35,9 @@ from gatevault.service.stores import Stores
 HELD_CARD_MS: Final = 800
 """Readers that repeat a card held against them do so two to five times a second."""
 
+VISION_WAIT_S: Final = 3.0
+"""How long somebody at the gate waits for a vision process that is being restarted."""
+
 
 class Lights(Protocol):
     """What access asks of the indicator (`devices.indicator.Indicator`)."""
@@ -100,7 +103,7 @@ class Access:
     async def face(self, camera: str | None = None) -> Passage:
         """Somebody asks to enter by face: `camera` overrides the configured one, on a bench."""
         began = time.monotonic_ns()
-        refusal = self._no_look()
+        refusal = self._locked() or await self._blind() or self._nobody()
         if refusal is not None:
             self._lights.refused()
             return Passage(deny(refusal), False, _since(began))
@@ -118,15 +121,25 @@ class Access:
             return Passage(deny(match.reason), False, _since(began), frames, detail)
         return await self._face_of(match, began, frames)
 
-    def _no_look(self) -> Reason | None:
-        """Why the camera need not even be opened, if so."""
+    def _locked(self) -> Reason | None:
+        """Why the vault or the ledger forbids a look, if so."""
         if self._stores.vault_keys is None:
             locked = self._stores.faults.get("vault")
             return Reason.VAULT_LOCKED if locked is not None and locked.code != "store-corrupt" else Reason.FAULT
-        if self._stores.ledger is None or self._faces.unreadable is not None:
+        return Reason.FAULT if self._stores.ledger is None else None
+
+    async def _blind(self) -> Reason | None:
+        """Wait a little for a vision process that is just starting, and for the gallery to be open."""
+        try:
+            async with asyncio.timeout(VISION_WAIT_S):
+                await self._eyes.arrived()
+                await self._faces.opened.wait()
+        except TimeoutError:
             return Reason.FAULT
-        if self._eyes.ready is None:
-            return Reason.FAULT
+        return Reason.FAULT if self._faces.unreadable is not None else None
+
+    def _nobody(self) -> Reason | None:
+        """Why nobody could match, so that the camera stays shut."""
         if not self._faces.residents:
             return Reason.SUSPENDED if self._faces.suspended else Reason.NO_CONSENT
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gatevault.core import control, errors, wire
-from gatevault.core.errors import DaemonDownError, GateVaultError, ProtocolError
+from gatevault.core.errors import DaemonDownError, GateVaultError
 from gatevault.service.control import CONTROL_SOCKET
 from gatevault.service.sockets import connected_socket
 from gatevault.service.state import StatePaths, read_device
@@ -28,6 +28,8 @@ def ask(root: Path, command: control.Command, say: Callable[[str], None]) -> dic
     Raises what the daemon refused with, as the same error; DaemonDownError where none answers.
     """
     paths = StatePaths(root)
+    if not root.exists():
+        raise errors.StateError(f"There is no GateVault state in {root}: make one with `gatevault init`.")
     # An admin may not read a gate's state directory; only a bench has its sockets inside.
     bench = paths.runtime(True).is_dir() or (os.access(root, os.R_OK | os.X_OK) and read_device(paths).bench)
     try:
@@ -56,4 +58,4 @@ def _answer(receive: Callable[[memoryview], int], say: Callable[[str], None]) ->
             if isinstance(reply, control.Failure):
                 raise _KINDS.get(reply.code, GateVaultError)(reply.text)
             say(reply.text)
-    raise ProtocolError("The daemon closed the connection without an answer: see its log.")
+    raise DaemonDownError("The daemon went away before it answered: see its log, and whether it was done.")

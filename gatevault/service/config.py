@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 def load_settings(path: Path) -> Settings:
     """`config.toml` as values; an absent file means the defaults. ConfigError."""
-    settings = _load(path, Settings) if path.exists() else Settings()
+    settings = _load(path, Settings, absent=Settings())
     try:
         parse(settings.schedule.hours)
     except ValueError as error:
@@ -50,12 +50,22 @@ def load_board(name: str) -> Board:
     return board
 
 
-def _load(path: Path, kind: type[T]) -> T:
+def _load(path: Path, kind: type[T], absent: T | None = None) -> T:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path} is longer than {MAX_BYTES} bytes: that is no configuration of ours.")
         return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), kind)
+    except FileNotFoundError:
+        if absent is not None:
+            return absent
+        raise ConfigError(f"{path} is not there.") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, ValueError) as error:
+    except (
+        tomllib.TOMLDecodeError,
+        UnicodeDecodeError,
+        msgspec.ValidationError,
+        ValueError,
+        RecursionError,
+    ) as error:
         raise ConfigError(f"{path} is not right: {error}. Mend that line; nothing was started.") from None

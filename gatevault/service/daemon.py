@@ -14,7 +14,6 @@ import os
 import resource
 import signal
 import socket
-import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
@@ -69,15 +68,15 @@ class Daemon:
         self.board = load_board(self.settings.gate.board)
         if device.bench != (self.board.name == "bench"):
             raise StateError("A bench state runs on the board `bench`, a gate on a real one: mend gate.board.")
-        self.runtime = paths.runtime(device.bench)
+        self.runtime = _made(paths.runtime(device.bench))
         trace = paths.trace if device.bench else None
-        self.guard = start_guard(self.board, bench=device.bench, trace=trace)
         self._pins = open_pins(self.board, bench=device.bench, trace=trace, runtime_dir=self.runtime)
+        self.guard = start_guard(self.board, bench=device.bench, trace=trace)
         self.relay = Relay(self.board.relay, self._pins)
         self.doorway = Doorway(self.relay, self.board.relay.pulse_ms)
         self.panel = Panel(Indicator(self.board, self._pins))
         self.storage = StorageThread()
-        self.clock = TrustedClock(stores.ledger.latest() if stores.ledger else None)
+        self.clock = TrustedClock(stores.latest)
         self.journal = Journal(stores, self.storage, self.clock)
         self.faces = Faces(stores, self.clock, current_hashes(self.settings))
         camera = _camera(self.settings.gate.camera)
@@ -109,7 +108,6 @@ class Daemon:
         self.sensors: Sensors | None = None
         self._control = ControlServer(handlers(self))
         self._tasks: set[asyncio.Task[None]] = set()
-        self.started = time.monotonic()
 
     # --- life --------------------------------------------------------------------------------
 
@@ -130,16 +128,22 @@ class Daemon:
             await self._stop()
 
     async def _start(self) -> None:
+        self._hear_the_gate()
         try:
             await self.storage.run(self.house.finish_all)
             await self.journal.enter(EntryType.STARTED, {"faults": sorted(self.stores.faults)})
         except StoreError as error:
             log.warning("%s", error)
-        self.runtime.mkdir(mode=0o750, exist_ok=True)
         await self.eyes.listen(self.runtime / VISION_SOCKET)
         await self._control.listen(self.runtime / CONTROL_SOCKET)
         if self.vision is not None:
             self.vision.start()
+        log.info(
+            "ready: gate %r on board %s, %d cards", self.settings.gate.name, self.board.name, len(self.stores.cards)
+        )
+
+    def _hear_the_gate(self) -> None:
+        """Start readers and contacts."""
         loop = asyncio.get_running_loop()
         for reader in self.readers:
             reader.start(
@@ -239,6 +243,7 @@ class Daemon:
     async def _open_gallery(self) -> None:
         for resident, captures in await self.storage.run(self.faces.open_all):
             self.faces.add(resident, captures)
+        self.faces.opened.set()
 
     async def _keep_house(self) -> None:
         while True:
@@ -255,7 +260,7 @@ class Daemon:
 
 def run(root: Path) -> None:
     """The daemon in the foreground, until it is told to stop. GateVaultError where it cannot start."""
-    logging.basicConfig(format="gatevault: %(message)s")
+    logging.basicConfig(format="gatevault: %(message)s", level=logging.INFO)
     harden()
     os.umask(0o077)
     paths = StatePaths(root)
@@ -304,6 +309,17 @@ async def _feed_watchdog() -> None:
     while patience_us:
         notify("WATCHDOG=1")
         await asyncio.sleep(patience_us / 2_000_000)
+
+
+def _made(runtime: Path) -> Path:
+    """The directory of the sockets, made where systemd has not."""
+    try:
+        runtime.mkdir(mode=0o750, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"{runtime} cannot be made ({error.strerror}): start the gate by systemd or as root."
+        ) from None
+    return runtime
 
 
 def _camera(uri: str) -> str:

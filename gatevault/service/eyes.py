@@ -113,6 +113,7 @@ class Eyes:
         self._now: _Connection | None = None
         self._idle = asyncio.Event()
         self._idle.set()
+        self._arrived = asyncio.Event()
         self._patience: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
         self.fault = ""
@@ -133,6 +134,10 @@ class Eyes:
         """Whether the camera may be open."""
         return not self._idle.is_set()
 
+    async def arrived(self) -> None:
+        """Wait for a vision process that is ready."""
+        await self._arrived.wait()
+
     def adopt(self, connection: _Connection) -> None:
         """A vision process is ready; one that was there before is let go."""
         previous, self._now = self._now, connection
@@ -141,11 +146,13 @@ class Eyes:
         self.fault = ""
         if connection.ready is not None:
             self._on_ready(connection.ready)
+            self._arrived.set()
 
     def lost(self, connection: _Connection) -> None:
         """A connection ended, and with its process any camera that it had open."""
         if self._now is connection:
             self._now = None
+            self._arrived.clear()
             self.look_over()
 
     def complain(self, error: ProtocolError) -> None:

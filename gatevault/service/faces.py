@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
 import numpy as np
@@ -31,6 +32,8 @@ class Faces:
         self.refused = 0
         """Records that did not open: altered, swapped, or without their receipt."""
         self.unreadable: StoreError | None = None
+        self.opened = asyncio.Event()
+        """Set once everybody's template was tried."""
 
     # --- asked by the event loop: RAM only ---------------------------------------------------
 
@@ -150,6 +153,7 @@ class Faces:
     def use_model(self, model: bytes, dimension: int) -> None:
         """Begin an empty gallery for this network's embeddings."""
         self.clear()
+        self.opened.clear()
         self.model = model
         self._gallery = Gallery(dimension)
 

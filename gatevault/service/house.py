@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatevault.core.chain import EntryType
+from gatevault.core.errors import StoreError
 from gatevault.core.settings import Settings
 from gatevault.service.certificate import deletion_certificate
 from gatevault.service.clock import TrustedClock
@@ -60,7 +61,12 @@ class House:
             self.stores.reload_cards()
         elif certificate is not None:
             registry.put_certificate(todo.op, todo.resident, certificate)
-        self.journal.write(todo.entry, todo.payload, todo.op)
+        try:
+            self.journal.write(todo.entry, todo.payload, todo.op)
+        except StoreError:
+            if certificate is None:
+                raise
+            return certificate  # erased all the same; the entry is owed until the next start
         registry.drop_todo(todo.op)
         return certificate
 

@@ -64,6 +64,8 @@ class Stores:
         self.ledger: Ledger | None = None
         self.cards: dict[bytes, str] = {}
         self.people: dict[str, Person] = {}
+        self.latest: datetime | None = None
+        """The time of the ledger's last entry: no clock may say less."""
         self.faults: dict[str, GateVaultError] = {}
 
     def need_registry(self) -> Registry:
@@ -134,6 +136,7 @@ def _attempt(stores: Stores, part: str, opening: Callable[[Stores], None]) -> No
 def _open_ledger(stores: Stores) -> None:
     ledger = Ledger(stores.paths.ledger, stores.device.device, stores.house)
     check_bench_flag(ledger, stores.device)
+    stores.latest = ledger.latest()
     stores.ledger = ledger
 
 
