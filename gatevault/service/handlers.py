@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -11,61 +11,60 @@ from gatevault.core.chain import EntryType
 from gatevault.core.errors import BenchOnlyError, UsageError
 from gatevault.core.types import CardRead, canonical_card
 from gatevault.service.control import Handler, Say
+from gatevault.service.gate import Gate
+from gatevault.service.status import report
 
-if TYPE_CHECKING:
-    from gatevault.service.daemon import Daemon
 
-
-def handlers(daemon: Daemon) -> dict[type[wire.Message], Handler]:
+def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
     """The table that the control server dispatches by: every command of `control.Command`."""
-    people, erasure = daemon.people, daemon.erasure
+    people, erasure = gate.people, gate.erasure
 
     async def status(_: control.Status, say: Say) -> dict[str, Any]:
-        return daemon.status()
+        return report(gate)
 
     async def walk_up(command: control.WalkUp, say: Say) -> dict[str, Any]:
-        _bench_only(daemon, "walk-up")
-        return (await daemon.access.face(command.camera)).body()
+        _bench_only(gate, "walk-up")
+        return (await gate.access.face(command.camera)).body()
 
     async def tap(command: control.Tap, say: Say) -> dict[str, Any]:
-        _bench_only(daemon, "tap")
+        _bench_only(gate, "tap")
         try:
             read = CardRead(canonical_card(command.number), "bench")
         except ValueError as error:
             raise UsageError(f"That is no card number: {error}.") from None
-        return (await daemon.access.card(read, repeat_ms=0)).body()
+        return (await gate.access.card(read, repeat_ms=0)).body()
 
     async def enrol(command: control.Enrol, say: Say) -> dict[str, Any]:
-        if command.camera is not None and not daemon.stores.device.bench:
+        if command.camera is not None and not gate.stores.device.bench:
             raise BenchOnlyError("--camera belongs to a bench: a gate enrols with the camera of its config.toml.")
-        return await daemon.enrolment.enrol(command.resident, command.camera, say)
+        return await gate.enrolment.enrol(command.resident, command.camera, say)
 
     async def consent_give(c: control.ConsentGive, say: Say) -> dict[str, Any]:
         answer = await people.give_consent(c.resident, c.language, c.sha256, c.tap, say)
-        daemon.panel.consent_done()
+        gate.panel.consent_done()
         return answer
 
     async def consent_withdraw(c: control.ConsentWithdraw, say: Say) -> dict[str, Any]:
         return await erasure.withdraw(c.resident, "admin")
 
     async def door_unlock(_: control.DoorUnlock, say: Say) -> dict[str, Any]:
-        await daemon.journal.enter(EntryType.DOOR_HELD, {"way": "admin"})
-        daemon.doorway.hold()
-        return _door(daemon)
+        await gate.journal.enter(EntryType.DOOR_HELD, {"way": "admin"})
+        gate.doorway.hold()
+        return _door(gate)
 
     async def door_lock(_: control.DoorLock, say: Say) -> dict[str, Any]:
-        daemon.doorway.lock()
-        await daemon.journal.enter(EntryType.DOOR_LOCKED, {"way": "admin"})
-        return _door(daemon)
+        gate.doorway.lock()
+        await gate.journal.enter(EntryType.DOOR_LOCKED, {"way": "admin"})
+        return _door(gate)
 
     async def ledger_verify(_: control.LedgerVerify, say: Say) -> dict[str, Any]:
-        ledger = daemon.stores.need_ledger()
-        count = await daemon.storage.run(ledger.verify)
+        ledger = gate.stores.need_ledger()
+        count = await gate.storage.run(ledger.verify)
         return {"ok": True, "entries": count, "head": ledger.head}
 
     async def ledger_export(c: control.LedgerExport, say: Say) -> dict[str, Any]:
-        ledger = daemon.stores.need_ledger()
-        page = await daemon.storage.run(ledger.entries, c.start)
+        ledger = gate.stores.need_ledger()
+        page = await gate.storage.run(ledger.entries, c.start)
         entries = [msgspec.to_builtins(header) | {"payload": payload} for header, payload in page]
         return {"size": ledger.size, "head": ledger.head, "entries": entries}
 
@@ -95,11 +94,11 @@ def handlers(daemon: Daemon) -> dict[type[wire.Message], Handler]:
     }
 
 
-def _door(daemon: Daemon) -> dict[str, Any]:
-    body: dict[str, Any] = {"door": daemon.doorway.state.value, "relay": daemon.doorway.state.value != "locked"}
-    return body | ({"fault": str(daemon.doorway.fault)} if daemon.doorway.fault else {})
+def _door(gate: Gate) -> dict[str, Any]:
+    body: dict[str, Any] = {"door": gate.doorway.state.value, "relay": gate.doorway.state.value != "locked"}
+    return body | ({"fault": str(gate.doorway.fault)} if gate.doorway.fault else {})
 
 
-def _bench_only(daemon: Daemon, what: str) -> None:
-    if not daemon.stores.device.bench:
+def _bench_only(gate: Gate, what: str) -> None:
+    if not gate.stores.device.bench:
         raise BenchOnlyError(f"`gatevault {what}` belongs to a bench state: this is a real gate.")

@@ -2,58 +2,57 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from gatevault.service.daemon import Daemon
+from gatevault.service.gate import Gate
 
 
-def report(daemon: Daemon) -> dict[str, Any]:
+def report(gate: Gate) -> dict[str, Any]:
     """`{"health": "ok" | "degraded", "vision": {"state": …, "pid": …}, "vault": …, …}`."""
     parts: dict[str, dict[str, Any]] = {
-        "vision": _vision(daemon),
-        "vault": _vault(daemon),
-        "registry": _store(daemon, "registry") | {"residents": len(daemon.stores.people)},
-        "cards": _store(daemon, "cards") | {"count": len(daemon.stores.cards)},
-        "ledger": _ledger(daemon),
-        "door": _door(daemon),
-        "readers": _readers(daemon),
-        "clock": _clock(daemon),
+        "vision": _vision(gate),
+        "vault": _vault(gate),
+        "registry": _store(gate, "registry") | {"residents": len(gate.stores.people)},
+        "cards": _store(gate, "cards") | {"count": len(gate.stores.cards)},
+        "ledger": _ledger(gate),
+        "door": _door(gate),
+        "readers": _readers(gate),
+        "clock": _clock(gate),
     }
     healthy = all(part["state"] in ("ok", "unlocked") for part in parts.values())
     return {
         "health": "ok" if healthy else "degraded",
-        "device": daemon.stores.device.device,
-        "gate": daemon.settings.gate.name,
-        "bench": daemon.stores.device.bench,
-        "board": daemon.board.name,
+        "device": gate.stores.device.device,
+        "gate": gate.settings.gate.name,
+        "bench": gate.stores.device.bench,
+        "board": gate.board.name,
         **parts,
     }
 
 
-def _vision(daemon: Daemon) -> dict[str, Any]:
-    ready = daemon.eyes.ready
-    own = daemon.vision.pid if daemon.vision else None
+def _vision(gate: Gate) -> dict[str, Any]:
+    ready = gate.eyes.ready
+    own = gate.vision.pid if gate.vision else None
     part: dict[str, Any] = {"state": "ok" if ready else "starting" if own else "down"}
     part["pid"] = ready.pid if ready else own
-    part["camera_open"] = daemon.eyes.looking
+    part["camera_open"] = gate.eyes.looking
     if ready:
         part["model"] = ready.model[:16]
-    if daemon.vision is not None:
-        part["restarts"] = max(0, daemon.vision.restarts)
-    return part | ({"reason": daemon.eyes.fault} if daemon.eyes.fault else {})
+    if gate.vision is not None:
+        part["restarts"] = max(0, gate.vision.restarts)
+    return part | ({"reason": gate.eyes.fault} if gate.eyes.fault else {})
 
 
-def _vault(daemon: Daemon) -> dict[str, Any]:
-    faces, fault = daemon.faces, daemon.stores.faults.get("vault") or daemon.faces.unreadable
+def _vault(gate: Gate) -> dict[str, Any]:
+    faces, fault = gate.faces, gate.stores.faults.get("vault") or gate.faces.unreadable
     state = "unlocked"
-    if daemon.stores.vault_keys is None or faces.unreadable is not None:
+    if gate.stores.vault_keys is None or faces.unreadable is not None:
         state = "locked" if fault is not None and fault.code in ("vault-locked", "wrong-key") else "fault"
     elif faces.refused:
         state = "fault"
     part: dict[str, Any] = {
         "state": state,
-        "keys": daemon.stores.device.keys,
+        "keys": gate.stores.device.keys,
         "templates": len(faces.residents),
         "suspended": len(faces.suspended),
         "refused": faces.refused,
@@ -66,39 +65,39 @@ def _vault(daemon: Daemon) -> dict[str, Any]:
     return part | ({"reason": str(fault)} if fault else {})
 
 
-def _store(daemon: Daemon, name: str) -> dict[str, Any]:
-    fault = daemon.stores.faults.get(name)
+def _store(gate: Gate, name: str) -> dict[str, Any]:
+    fault = gate.stores.faults.get(name)
     return {"state": "fault", "reason": str(fault)} if fault else {"state": "ok"}
 
 
-def _ledger(daemon: Daemon) -> dict[str, Any]:
-    part = _store(daemon, "ledger")
-    if daemon.journal.fault is not None:
-        part = {"state": "fault", "reason": str(daemon.journal.fault)}
-    if daemon.stores.ledger is not None:
-        part |= {"entries": daemon.stores.ledger.size, "head": daemon.stores.ledger.head}
-    return part | {"missed": daemon.journal.missed}
+def _ledger(gate: Gate) -> dict[str, Any]:
+    part = _store(gate, "ledger")
+    if gate.journal.fault is not None:
+        part = {"state": "fault", "reason": str(gate.journal.fault)}
+    if gate.stores.ledger is not None:
+        part |= {"entries": gate.stores.ledger.size, "head": gate.stores.ledger.head}
+    return part | {"missed": gate.journal.missed}
 
 
-def _door(daemon: Daemon) -> dict[str, Any]:
-    fault = daemon.doorway.fault or daemon.panel.broken
-    guarded = daemon.guard.alive
-    part: dict[str, Any] = {"state": "fault" if fault or not guarded else "ok", "door": daemon.doorway.state.value}
-    part |= {"relay": daemon.relay.energised, "guard": guarded}
-    if daemon.sensors is not None:
-        part["contacts"] = {kind.value: active for kind, active in daemon.sensors.state().items()}
+def _door(gate: Gate) -> dict[str, Any]:
+    fault = gate.doorway.fault or gate.panel.broken
+    guarded = gate.guard.alive
+    part: dict[str, Any] = {"state": "fault" if fault or not guarded else "ok", "door": gate.doorway.state.value}
+    part |= {"relay": gate.relay.energised, "guard": guarded}
+    if gate.sensors is not None:
+        part["contacts"] = {kind.value: active for kind, active in gate.sensors.state().items()}
     if not guarded:
         part["reason"] = "the relay's guard is gone: restart the daemon, or a crash may leave the gate open"
     return part | ({"reason": str(fault)} if fault else {})
 
 
-def _readers(daemon: Daemon) -> dict[str, Any]:
-    each = {reader.name: reader.healthy for reader in daemon.readers}
+def _readers(gate: Gate) -> dict[str, Any]:
+    each = {reader.name: reader.healthy for reader in gate.readers}
     return {"state": "ok" if all(each.values()) else "fault", "fitted": each}
 
 
-def _clock(daemon: Daemon) -> dict[str, Any]:
-    behind = int(daemon.clock.behind().total_seconds())
+def _clock(gate: Gate) -> dict[str, Any]:
+    behind = int(gate.clock.behind().total_seconds())
     if behind > 120:
         return {
             "state": "fault",
