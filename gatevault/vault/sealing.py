@@ -25,8 +25,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from nacl._sodium import ffi, lib  # decrypts into our own buffer, which nacl.bindings does not offer
-from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt as aead_encrypt
+from nacl._sodium import ffi, lib  # works in our own buffers, which nacl.bindings does not offer
 from nacl.utils import random as random_bytes
 
 from gatevault.core.errors import RecordRefusedError
@@ -48,7 +47,22 @@ def associated(purpose: str, *parts: bytes) -> bytes:
 def seal(key: Secret, plain: bytes | bytearray | memoryview, data: bytes) -> bytes:
     """A box of `plain` bound to `data`, under a fresh random nonce."""
     nonce = random_bytes(NONCE)
-    return nonce + aead_encrypt(bytes(plain), data, nonce, key.reveal())
+    sealed = bytearray(len(plain) + TAG)
+    length = ffi.new("unsigned long long *")
+    done = lib.crypto_aead_xchacha20poly1305_ietf_encrypt(
+        ffi.from_buffer(sealed),
+        length,
+        ffi.from_buffer(plain),
+        len(plain),
+        data,
+        len(data),
+        ffi.NULL,
+        nonce,
+        key.reveal(),
+    )
+    if done != 0:
+        raise ValueError("libsodium refuses to seal this")
+    return nonce + bytes(sealed)
 
 
 def open_into(key: Secret, box: bytes, data: bytes, out: bytearray | memoryview) -> None:
@@ -110,8 +124,9 @@ def seal_template(wrap: Secret, bond: Bond, captures: npt.NDArray[np.float32]) -
     count, dimension = captures.shape
     if not (1 <= count <= MAX_CAPTURES and 1 <= dimension <= MAX_DIMENSION):
         raise ValueError("a template has 1 to 16 captures of 1 to 4,096 values")
-    plain = bytearray(_TEMPLATE.pack(_VERSION, count, dimension))
-    plain += captures.astype("<f4", copy=False).tobytes()
+    plain = bytearray(_TEMPLATE.size + 4 * captures.size)
+    _TEMPLATE.pack_into(plain, 0, _VERSION, count, dimension)
+    np.frombuffer(plain, dtype="<f4", offset=_TEMPLATE.size).reshape(count, dimension)[:] = captures
     record_key = Secret(random_bytes(KEY_BYTES))
     try:
         return SealedTemplate(
