@@ -19,7 +19,11 @@ def register(app: typer.Typer) -> None:
         from gatevault.lab.demo import play
 
         with plain_errors(as_json):
-            play(as_json)
+            body = play(as_json)
+        if as_json:
+            answer(body, as_json)
+        if not body["ok"]:
+            raise typer.Exit(1)
 
     @app.command()
     def evaluate(

@@ -44,7 +44,7 @@ def resident_add(
     with plain_errors(as_json):
         if not 1 <= len(name) <= 120:
             raise UsageError("A name has 1 to 120 characters.")
-        if born is not None and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", born):
+        if born is not None and not re.fullmatch(r"(19|20)[0-9]{2}-(0[1-9]|1[0-2])", born):
             raise UsageError(f"{born!r} is not a month of birth: write it as YYYY-MM.")
     do(state, as_json, control.ResidentAdd(name, born))
 

@@ -44,13 +44,13 @@ class Wiegand(_Part, frozen=True):
 
     d0: Pin
     d1: Pin
-    name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,20}$")] = "wiegand"
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,20}\Z")] = "wiegand"
 
 
 class Board(_Part, frozen=True):
     """One profile. Every part but the relay may be absent."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$")]
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\Z")]
     description: str
     relay: Relay
     gpiochip: Annotated[str, Meta(max_length=100)] = "/dev/gpiochip0"

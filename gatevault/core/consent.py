@@ -109,7 +109,10 @@ def stamp(moment: datetime) -> str:
 
 def moment(text: str) -> datetime:
     """The reverse of `stamp`; ValueError for another form."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    found = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    if stamp(found) != text:  # strptime takes 2026-3-1T7:30:0Z as well
+        raise ValueError(f"{text!r} is not like 2026-03-01T07:30:00Z")
+    return found
 
 
 def months_later(start: datetime, months: int) -> datetime:

@@ -11,22 +11,30 @@ from typing import Annotated, Any, Final, get_args
 import msgspec
 from msgspec import Meta
 
+from gatevault.core.jcs import MAX_INTEGER
 from gatevault.core.wire import Message
 
 Name = Annotated[str, Meta(min_length=1, max_length=120)]
-ResidentId = Annotated[str, Meta(pattern=r"^r-[0-9a-f]{16}$")]
+ResidentId = Annotated[str, Meta(pattern=r"^r-[0-9a-f]{16}\Z")]
 CardText = Annotated[str, Meta(min_length=1, max_length=128)]
-Language = Annotated[str, Meta(pattern=r"^(zh|en)$")]
+Language = Annotated[str, Meta(pattern=r"^(zh|en)\Z")]
 Uri = Annotated[str, Meta(min_length=1, max_length=4096)]
+
+
+class _Private(Message, frozen=True):
+    """Holds a name, a card number or what an admin asked to see: shows none of it, in a log say."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
 
 
 class Status(Message, frozen=True, tag="status"):
     pass
 
 
-class ResidentAdd(Message, frozen=True, tag="resident-add"):
+class ResidentAdd(_Private, frozen=True, tag="resident-add"):
     name: Name
-    born: Annotated[str, Meta(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")] | None = None
+    born: Annotated[str, Meta(pattern=r"^(19|20)[0-9]{2}-(0[1-9]|1[0-2])\Z")] | None = None
 
 
 class ResidentShow(Message, frozen=True, tag="resident-show"):
@@ -41,12 +49,12 @@ class ResidentRemove(Message, frozen=True, tag="resident-remove"):
     resident: ResidentId
 
 
-class CardAdd(Message, frozen=True, tag="card-add"):
+class CardAdd(_Private, frozen=True, tag="card-add"):
     resident: ResidentId
     number: CardText
 
 
-class CardRemove(Message, frozen=True, tag="card-remove"):
+class CardRemove(_Private, frozen=True, tag="card-remove"):
     number: CardText
 
 
@@ -54,12 +62,12 @@ class Notice(Message, frozen=True, tag="notice"):
     language: Language
 
 
-class ConsentGive(Message, frozen=True, tag="consent-give"):
+class ConsentGive(_Private, frozen=True, tag="consent-give"):
     """`sha256` names the notice text that was shown; `tap` stands for the card on a bench."""
 
     resident: ResidentId
     language: Language
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     tap: CardText | None = None
 
 
@@ -95,7 +103,7 @@ class LedgerVerify(Message, frozen=True, tag="ledger-verify"):
 class LedgerExport(Message, frozen=True, tag="ledger-export"):
     """Entries from index `start`, as many as fit a page."""
 
-    start: Annotated[int, Meta(ge=0)] = 0
+    start: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
 
 
 class WalkUp(Message, frozen=True, tag="walk-up"):
@@ -104,7 +112,7 @@ class WalkUp(Message, frozen=True, tag="walk-up"):
     camera: Uri | None = None
 
 
-class Tap(Message, frozen=True, tag="tap"):
+class Tap(_Private, frozen=True, tag="tap"):
     """Bench only: a card at the reader."""
 
     number: CardText
@@ -139,7 +147,7 @@ class Progress(Message, frozen=True, tag="progress"):
     text: Annotated[str, Meta(max_length=500)]
 
 
-class Answer(Message, frozen=True, tag="answer"):
+class Answer(_Private, frozen=True, tag="answer"):
     body: dict[str, Any]
 
 

@@ -21,7 +21,7 @@ class GateSettings(_Section, frozen=True):
     """Where this gate is, and which board drives it."""
 
     name: Annotated[str, Meta(min_length=1, max_length=80)] = "gate"
-    board: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$")] = "pi-relay-hat"
+    board: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\Z")] = "pi-relay-hat"
     camera: Annotated[str, Meta(max_length=4096)] = "v4l2:/dev/video0"
     start_vision: bool = True
     """Start the vision process from the daemon; false where systemd runs it."""
@@ -41,7 +41,7 @@ class LookSettings(_Section, frozen=True):
     """Narrowest face that embeds well; smaller is told to come closer."""
     min_exposure: Share = 0.12
     max_exposure: Share = 0.95
-    min_sharpness: Annotated[float, Meta(ge=0.0)] = 8.0
+    min_sharpness: Annotated[float, Meta(ge=0.0, le=10_000.0)] = 8.0
     rival_share: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.8
     """A second face at least this share of the nearest one's width ends the look."""
 

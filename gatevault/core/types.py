@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -72,8 +73,7 @@ class Box:
         return self.bottom - self.top
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What decides whether a face embeds well.
 
     `size` is the face box's width in pixels; `sharpness` the variance of the Laplacian of the grey
@@ -119,7 +119,8 @@ def check_vector(vector: Vector) -> None:
     """Raise ValueError unless `vector` is a finite, non-zero float32 embedding of shape (d,)."""
     if vector.dtype != np.float32 or vector.ndim != 1 or not 0 < vector.size <= MAX_DIMENSION:
         raise ValueError("an embedding is a float32 vector of 1 to 4,096 values")
-    norm = float(np.dot(vector, vector))
+    with np.errstate(over="ignore"):  # an infinite norm is refused below
+        norm = float(np.dot(vector, vector))
     if not math.isfinite(norm) or norm <= 0.0:
         raise ValueError("an embedding must be finite and not zero")
 
@@ -147,7 +148,7 @@ def canonical_card(number: str) -> str:
     readers pad differently. Raises ValueError for anything that no reader would give.
     """
     text = number.replace(" ", "").replace(":", "").upper()
-    if not text.isascii() or not 1 <= len(text) <= MAX_CARD_BITS // 4:
+    if not number.isascii() or not 1 <= len(text) <= MAX_CARD_BITS // 4:
         raise ValueError("a card number has 1 to 64 letters and digits")
     if not all(c.isalnum() or c == "-" for c in text):
         raise ValueError("a card number has letters, digits and hyphens only")

@@ -28,7 +28,7 @@ MAX_FRAME: Final = 1024 * 1024
 
 HEADER: Final = 4
 
-Nonce = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+Nonce = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
@@ -82,7 +82,7 @@ class Ready(Message, frozen=True, tag="ready"):
 
     version: int
     pid: Annotated[int, Meta(ge=1)]
-    model: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    model: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     dimension: Annotated[int, Meta(ge=1, le=MAX_DIMENSION)]
 
 
@@ -247,7 +247,8 @@ class FrameBuffer:
                 return
             yield memoryview(self._buffer)[HEADER:end]
             rest = self._used - end
-            self._buffer[:rest] = self._buffer[end : self._used]
+            whole = memoryview(self._buffer)  # moves in place: slices of a bytearray would be copies
+            whole[:rest] = whole[end : self._used]
             self._clear(rest)
 
     def wipe(self) -> None:
@@ -260,6 +261,6 @@ class FrameBuffer:
 
     def _grow(self, size: int) -> None:
         larger = bytearray(size)
-        larger[: self._used] = self._buffer[: self._used]
+        larger[: self._used] = memoryview(self._buffer)[: self._used]
         self._buffer[: self._used] = bytes(self._used)
         self._buffer = larger

@@ -1,11 +1,12 @@
 """Exact intervals for counted errors (Clopper and Pearson, Biometrika 26, 1934).
 
-ISO/IEC 19795-1 asks for them beside every rate: 0 of 160 is not 0 %, it is at most 1.9 %.
+ISO/IEC 19795-1 asks for them beside every rate: 0 of 160 is not 0 %, it may be 2.3 %.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 CONFIDENCE: Final = 0.95
@@ -53,7 +54,7 @@ def rate(count: float, of: int) -> dict[str, Any]:
     return {"count": count, "of": of, "share": count / of, "low": low, "high": high}
 
 
-def _where(reached: Any) -> float:
+def _where(reached: Callable[[float], bool]) -> float:
     """The smallest p of [0, 1] at which a monotone condition holds."""
     low, high = 0.0, 1.0
     for _ in range(_HALVINGS):

@@ -125,7 +125,8 @@ class Access:
         """Why the vault or the ledger forbids a look, if so."""
         if self._stores.vault_keys is None:
             locked = self._stores.faults.get("vault")
-            return Reason.VAULT_LOCKED if locked is not None and locked.code != "store-corrupt" else Reason.FAULT
+            damaged = self._stores.templates is None or locked is None or locked.code == "store-corrupt"
+            return Reason.FAULT if damaged else Reason.VAULT_LOCKED
         return Reason.FAULT if self._stores.ledger is None else None
 
     async def _blind(self) -> Reason | None:
@@ -189,6 +190,7 @@ class Access:
         # The consent may have been withdrawn by a tap while the ledger was written.
         if decision.granted and self._faces.standing(match.resident) is not Standing.LIVE:
             decision = deny(Reason.NO_CONSENT)
+            await self._journal.enter_soon(EntryType.OUTCOME, {"relay": False}, resident=match.resident)
         return await self._carry_out(decision, match.resident, began, frames)
 
     # --- by card -----------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +17,6 @@ from gatevault.core.errors import GateVaultError, NotAllowedError, ProtocolError
 from gatevault.service.peers import ADMIN_GROUP, may_command, peer_of
 from gatevault.service.sockets import listening_socket
 
-log = logging.getLogger("gatevault")
-
 CONTROL_SOCKET: Final = "control.sock"
 """Its name in the runtime directory."""
 
@@ -27,7 +24,7 @@ MAX_CLIENTS: Final = 16
 """Connections served at once: an admin has one terminal, a bench a few."""
 
 PATIENCE_S: Final = 10.0
-"""How long a peer may take to send its whole command."""
+"""How long a peer may take to send its whole command, or to read its answer."""
 
 Say = Callable[[str], None]
 Handler = Callable[[Any, Say], Awaitable[dict[str, Any]]]
@@ -61,25 +58,18 @@ class ControlServer:
                 await writer.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        command: control.Command | None = None
         try:
             self._admit(writer)
-            async with asyncio.timeout(PATIENCE_S):
-                command = await _read(reader)
+            command = await _read(reader)
             handler = self._handlers[type(command)]
             reply: wire.Message = control.Answer(await handler(command, lambda text: _send(writer, text)))
             frame = wire.pack(reply)
-        except TimeoutError:
-            frame = _failure(ProtocolError("No whole command came within ten seconds: the connection is closed."))
         except GateVaultError as error:
             frame = _failure(error)
-        except Exception:
-            log.exception("a defect in %s", type(command).__name__)
-            frame = _failure(
-                GateVaultError("The daemon met a defect of its own and wrote it to its log; report it.")
-            )
         writer.write(frame)
-        await writer.drain()
+        with contextlib.suppress(TimeoutError):  # a peer that does not read its answer loses it
+            async with asyncio.timeout(PATIENCE_S):
+                await writer.drain()
 
     def _admit(self, writer: asyncio.StreamWriter) -> None:
         if not may_command(peer_of(writer.get_extra_info("socket"))):
@@ -98,6 +88,14 @@ def _failure(error: GateVaultError) -> bytearray:
 
 
 async def _read(reader: asyncio.StreamReader) -> control.Command:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return await _first(reader)
+    except TimeoutError:
+        raise ProtocolError("No whole command came within ten seconds: the connection is closed.") from None
+
+
+async def _first(reader: asyncio.StreamReader) -> control.Command:
     frames = wire.FrameBuffer()
     while chunk := await reader.read(4096):
         while chunk:

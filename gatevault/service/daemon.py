@@ -26,7 +26,10 @@ from gatevault.service.stores import open_stores
 log = logging.getLogger("gatevault")
 
 HOUSEKEEPING_S: Final = 60.0
-"""How often expired consents are looked for, and the fault light is brought up to date."""
+"""How often expired consents are looked for."""
+
+FAULT_LIGHT_S: Final = 5.0
+"""How often the fault light is brought up to date; vision needs less to start."""
 
 
 async def serve(gate: Gate) -> None:
@@ -40,6 +43,7 @@ async def serve(gate: Gate) -> None:
         await _start(gate, control)
         notify("READY=1")
         gate.go(_keep_house(gate))
+        gate.go(_show_faults(gate))
         gate.go(feed_watchdog())
         await stop.wait()
     finally:
@@ -93,11 +97,17 @@ async def _stop(gate: Gate, control: ControlServer) -> None:
 async def _keep_house(gate: Gate) -> None:
     while True:
         try:
+            await gate.erasure.settle()
             await gate.erasure.expire()
         except StoreError as error:
             log.warning("%s", error)
-        gate.panel.fault(report(gate)["health"] != "ok")
         await asyncio.sleep(HOUSEKEEPING_S)
+
+
+async def _show_faults(gate: Gate) -> None:
+    while True:
+        await asyncio.sleep(FAULT_LIGHT_S)
+        gate.panel.fault(report(gate)["health"] != "ok")
 
 
 def run(root: Path) -> None:

@@ -17,12 +17,15 @@ class Erasure:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._owed: dict[str, tuple[str, str]] = {}
+        """Withdrawals that the disk refused: receipt and way by resident. `settle` tries them again."""
 
     async def withdraw(self, resident: str, way: str) -> dict[str, Any]:
         """End a resident's consent and destroy their template; `way` is `card` or `admin`.
 
         The face stops opening at once, in RAM, whatever the disk does after. ConsentError where there
-        is nothing to withdraw; StoreError where it could not be made durable.
+        is nothing to withdraw; StoreError where it could not be made durable: `settle` will, or the
+        resident again, but a restart before that forgets it.
         """
         house = self._house
         person = house.stores.people.get(resident)
@@ -37,41 +40,61 @@ class Erasure:
 
         def work() -> dict[str, Any] | None:
             todo = self._todo(TodoKind.ERASE, resident, EntryType.CONSENT_WITHDRAWN, {"way": way})
-            house.stores.need_registry().put_receipts([ended], todo)
-            return house.finish(todo)
+            with house.changed(resident):
+                house.stores.need_registry().put_receipts([ended], todo)
+                return house.finish(todo)
 
-        return {"resident": resident, "certificate": await house.storage.run(work)}
+        self._owed[resident] = (ended.receipt_id, way)
+        certificate = await house.storage.run(work)
+        del self._owed[resident]
+        return {"resident": resident, "certificate": certificate}
+
+    async def settle(self) -> None:
+        """End what the disk has refused so far: operations half done, and withdrawals. StoreError."""
+        house = self._house
+        if house.stores.registry is None:
+            return
+        await house.storage.run(house.finish_all)
+        for resident, (receipt_id, way) in list(self._owed.items()):
+            person = house.stores.people.get(resident)
+            same = person is not None and person.receipt is not None and person.receipt.receipt_id == receipt_id
+            if same and house.faces.standing(resident) is not Standing.WITHDRAWN:
+                await self.withdraw(resident, way)
+            self._owed.pop(resident, None)
 
     async def purge(self, resident: str) -> dict[str, Any]:
         """Destroy a template and keep the consent. NotFoundError where there is none; StoreError."""
         house = self._house
 
-        def work() -> dict[str, Any] | None:
-            house.check_writable()
+        def check() -> None:
+            house.check_open()
             house.stores.need_registry().resident(resident)
             if not house.faces.has_template(resident):
                 raise NotFoundError("This resident has no template: there is nothing to purge.")
+
+        def work() -> dict[str, Any] | None:
             todo = self._todo(TodoKind.ERASE, resident, EntryType.PURGED, {"way": "admin"})
             house.stores.need_registry().put_todo(todo)
             return house.finish(todo)
 
-        certificate = await house.storage.run(work)
+        await house.storage.run(check)
         house.faces.drop(resident)
-        return {"resident": resident, "certificate": certificate}
+        return {"resident": resident, "certificate": await house.storage.run(work)}
 
     async def remove(self, resident: str) -> dict[str, Any]:
         """Take everything of a resident: template, name, cards, receipts, certificates. NotFoundError."""
         house = self._house
 
-        def work() -> dict[str, Any] | None:
-            house.check_writable()
+        def check() -> None:
+            house.check_open()
             house.stores.need_registry().resident(resident)
+
+        def work() -> dict[str, Any] | None:
             todo = self._todo(TodoKind.REMOVE, resident, EntryType.RESIDENT_REMOVED, {})
             house.stores.need_registry().put_todo(todo)
-            certificate = house.finish(todo)
-            house.stores.people.pop(resident, None)
-            return certificate
+            return house.finish(todo)
 
+        await house.storage.run(check)
         house.faces.drop(resident)
         return {"resident": resident, "certificate": await house.storage.run(work)}
 

@@ -70,6 +70,8 @@ class _Connection(asyncio.BufferedProtocol):
             return
         if message.nonce != self.nonce:
             return  # the rest of a look that is over
+        if isinstance(message, wire.FaceSeen) and message.vector.nbytes != 4 * self._dimension():
+            raise ProtocolError("vision sent a vector of another length than it declared: the look is ended.")
         if isinstance(message, wire.FaceSeen | wire.FrameEmpty):
             if message.frame <= self.last_frame:
                 raise ProtocolError("vision reported one frame twice: the look is ended.")
@@ -79,6 +81,9 @@ class _Connection(asyncio.BufferedProtocol):
             self._eyes.look_over()
         if self.heard:
             self.events.put_nowait(message.scan() if isinstance(message, wire.FaceSeen) else message)
+
+    def _dimension(self) -> int:
+        return self.ready.dimension if self.ready is not None else 0
 
     def send(self, message: wire.ToVision) -> None:
         if self.transport is not None and not self.transport.is_closing():

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatevault.core.consent import Receipt, Standing, standing
-from gatevault.core.errors import ConsentError, RecordRefusedError, StoreError
+from gatevault.core.errors import ConsentError, EnrolmentError, RecordRefusedError, StoreError
 from gatevault.core.matching import Gallery as Matrix
 from gatevault.core.matching import template_mean
 from gatevault.service.clock import TrustedClock
@@ -27,6 +27,7 @@ class Faces:
         self._notices = notices
         self._gallery: Gallery | None = None
         self.model: bytes = b""
+        self._dimension = 0
         self.suspended: set[str] = set()
         """Residents whose template is of another network, or whose consent does not carry it."""
         self.refused = 0
@@ -108,10 +109,15 @@ class Faces:
             self.suspended.add(resident)
             return None
         try:
-            return self._unseal(resident, record, model, sealed)
+            captures = self._unseal(resident, record, model, sealed)
         except RecordRefusedError:
             self.refused += 1
             return None
+        if captures.shape[1] != self._dimension:  # a vision that lied of its network
+            captures.fill(0.0)
+            self.refused += 1
+            return None
+        return captures
 
     def _unseal(
         self, resident: str, record: bytes, model: bytes, sealed: SealedTemplate
@@ -133,7 +139,12 @@ class Faces:
     def seal(
         self, resident: str, receipt: Receipt, captures: npt.NDArray[np.float32], model: bytes
     ) -> SealedTemplate:
-        """Seal unit captures, shape (k, d), bound to this device, resident, consent and network."""
+        """Seal unit captures, shape (k, d), bound to this device, resident, consent and network.
+
+        EnrolmentError where they are not of the gallery's dimension.
+        """
+        if captures.shape[1] != self._dimension:
+            raise EnrolmentError("Vision sent faces of another network than the gate's: nothing was kept.")
         record = self._stores.house.record_id(resident)
         return seal_template(self._stores.need_vault_keys().wrap, self._bond(record, receipt, model), captures)
 
@@ -154,7 +165,7 @@ class Faces:
         """Begin an empty gallery for this network's embeddings."""
         self.clear()
         self.opened.clear()
-        self.model = model
+        self.model, self._dimension = model, dimension
         self._gallery = Gallery(dimension)
 
     def require_consent(self, resident: str) -> Receipt:

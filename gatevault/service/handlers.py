@@ -53,8 +53,8 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
         return _door(gate)
 
     async def door_lock(_: control.DoorLock, say: Say) -> dict[str, Any]:
-        gate.doorway.lock()
-        await gate.journal.enter(EntryType.DOOR_LOCKED, {"way": "admin"})
+        gate.doorway.lock()  # done, whatever becomes of its entry
+        await gate.journal.enter_soon(EntryType.DOOR_LOCKED, {"way": "admin"})
         return _door(gate)
 
     async def ledger_verify(_: control.LedgerVerify, say: Say) -> dict[str, Any]:

@@ -7,13 +7,14 @@ after a crash: `finish` is harmless when repeated.
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from gatevault.core.chain import EntryType
-from gatevault.core.errors import StoreError
+from gatevault.core.errors import StoreError, StoreFullError
 from gatevault.core.settings import Settings
 from gatevault.service.certificate import deletion_certificate
 from gatevault.service.clock import TrustedClock
@@ -22,6 +23,10 @@ from gatevault.service.journal import Journal
 from gatevault.service.storage import StorageThread
 from gatevault.service.stores import Stores
 from gatevault.vault.registry import Todo, TodoKind
+
+RESERVE_BYTES: Final = 512 * 1024
+"""What administration leaves free. One operation writes some 40 pages of 4 KiB to three files, and must
+not find room in the first and none in the third; withdrawals and the ledger may use the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class House:
         """Carry out an operation that the registry has committed to; a certificate, if it erased.
 
         Steps: 1 the vault; 2 the registry; 3 the ledger, once only; 4 the operation is done.
-        StoreError leaves it to the next start.
+        StoreError leaves it to the daemon's housekeeping, or to the next start.
         """
         registry = self.stores.need_registry()
         certificate: dict[str, Any] | None = None
@@ -58,6 +63,7 @@ class House:
             certificate = registry.sign_certificate(deletion_certificate(todo, self.stores.device.device))
         if todo.kind is TodoKind.REMOVE:
             registry.remove_resident(todo.resident)
+            self.stores.people.pop(todo.resident, None)
             self.stores.reload_cards()
         elif certificate is not None:
             registry.put_certificate(todo.op, todo.resident, certificate)
@@ -66,12 +72,12 @@ class House:
         except StoreError:
             if certificate is None:
                 raise
-            return certificate  # erased all the same; the entry is owed until the next start
+            return certificate  # erased all the same; the entry is owed, see `finish_all`
         registry.drop_todo(todo.op)
         return certificate
 
     def finish_all(self) -> int:
-        """At start: end what a crash left half done; how many operations there were."""
+        """End what a crash or a full disk left half done; how many operations there were. StoreError."""
         if self.stores.registry is None or self.stores.templates is None or self.stores.ledger is None:
             return 0
         pending = self.stores.registry.todos()
@@ -92,8 +98,16 @@ class House:
         found = self.stores.need_templates().get(bytes.fromhex(todo.detail["record"]))
         return found is not None and fingerprint(found[1]) == todo.detail["sealed"]
 
-    def check_writable(self) -> None:
-        """Refuse to begin what could not be entered. StoreError."""
+    def check_open(self) -> None:
+        """Refuse to begin what has no place to be kept. StoreError."""
         self.stores.need_registry()
         self.stores.need_templates()
         self.stores.need_ledger()
+
+    def check_writable(self) -> None:
+        """Refuse to begin what could end half done on a disk that is nearly full. StoreError."""
+        self.check_open()
+        if shutil.disk_usage(self.stores.paths.root).free < RESERVE_BYTES:
+            raise StoreFullError(
+                "The disk is full: nothing was changed. Free some space; cards keep opening the gate."
+            )

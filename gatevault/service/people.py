@@ -23,6 +23,7 @@ from gatevault.core.types import CardRead, canonical_card
 from gatevault.service import notice
 from gatevault.service.access import Access
 from gatevault.service.house import House
+from gatevault.service.stores import Person
 from gatevault.vault.registry import Registry, Resident, TodoKind
 
 TAP_WAIT_S: Final = 60.0
@@ -45,7 +46,8 @@ class People:
         def work() -> None:
             house.check_writable()
             row = Resident(name, born, secrets.token_hex(32))
-            todo = house.todo(TodoKind.NOTE, resident, EntryType.RESIDENT_ADDED, {})
+            subject = Person(born, None, bytes.fromhex(row.subject_key)).subject(house.clock.now())
+            todo = house.todo(TodoKind.NOTE, resident, EntryType.RESIDENT_ADDED, {"subject": subject})
             house.stores.need_registry().add_resident(resident, row, todo)
             house.stores.load_person(resident)
             house.finish(todo)
@@ -128,8 +130,8 @@ class People:
             house.check_writable()
             todo = house.todo(TodoKind.NOTE, resident, EntryType.CARD_ADDED, {})
             house.stores.need_registry().add_card(card, resident, todo)
-            house.finish(todo)
             house.stores.reload_cards()
+            house.finish(todo)
 
         await house.storage.run(work)
         return {"resident": resident, "card": "added"}
@@ -143,8 +145,8 @@ class People:
             owner = house.stores.need_registry().card_owner(card)
             todo = house.todo(TodoKind.NOTE, owner, EntryType.CARD_REMOVED, {})
             house.stores.need_registry().remove_card(card, todo)
-            house.finish(todo)
             house.stores.reload_cards()
+            house.finish(todo)
             return owner
 
         return {"resident": await house.storage.run(work), "card": "removed"}

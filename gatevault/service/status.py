@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gatevault.core.errors import DeviceError
 from gatevault.service.gate import Gate
 
 
@@ -85,7 +86,10 @@ def _door(gate: Gate) -> dict[str, Any]:
     part: dict[str, Any] = {"state": "fault" if fault or not guarded else "ok", "door": gate.doorway.state.value}
     part |= {"relay": gate.relay.energised, "guard": guarded}
     if gate.sensors is not None:
-        part["contacts"] = {kind.value: active for kind, active in gate.sensors.state().items()}
+        try:
+            part["contacts"] = {kind.value: active for kind, active in gate.sensors.state().items()}
+        except DeviceError as error:
+            part |= {"state": "fault", "reason": str(error)}
     if not guarded:
         part["reason"] = "the relay's guard is gone: restart the daemon, or a crash may leave the gate open"
     return part | ({"reason": str(fault)} if fault else {})

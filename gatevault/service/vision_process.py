@@ -46,7 +46,7 @@ class VisionProcess:
             self.restarts += 1
             # Of our environment vision gets what finds programs and nothing else; of our files, none.
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gatevault.vision", "--socket", self._socket_name),
+                *(sys.executable, "-P", "-m", "gatevault.vision", "--socket", self._socket_name),
                 cwd=self._runtime,
                 env={name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ},
                 stdin=asyncio.subprocess.DEVNULL,

@@ -31,12 +31,16 @@ def plain_errors(what: str) -> Iterator[None]:
                 f"The disk is full: {what} was not changed. Free some space; cards keep opening the gate."
             ) from error
         if code in _CORRUPT:
-            raise StoreCorruptError(
-                f"{what} is damaged: do not write to this disk; copy the state directory and restore from a backup."
-            ) from error
+            raise _corrupt(what) from error
         raise StoreError(
             f"{what} cannot be read or written ({error}): check the disk and its permissions."
         ) from error
+
+
+def _corrupt(what: str) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"{what} is damaged: do not write to this disk; copy the state directory and restore from a backup."
+    )
 
 
 class Database:
@@ -49,6 +53,8 @@ class Database:
         with plain_errors(what):
             # The daemon's storage thread is not the one that opens; calls never overlap.
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            # Text that is none refuses its own row, not the whole query.
+            self._connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         try:
             with plain_errors(what):
                 self._prepare(schema)
@@ -66,7 +72,7 @@ class Database:
         run("PRAGMA trusted_schema = OFF")
         verdict = run("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
-            raise sqlite3.DatabaseError("a page does not hold what was written there")
+            raise _corrupt(self._what)
         if run("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
             self._connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
 

@@ -27,7 +27,7 @@ from gatevault.core.chain import (
     link,
 )
 from gatevault.core.consent import moment
-from gatevault.core.errors import LedgerBrokenError, RecordRefusedError
+from gatevault.core.errors import LedgerBrokenError, RecordRefusedError, StoreError
 from gatevault.core.jcs import canonical
 from gatevault.vault.db import Database
 from gatevault.vault.keys import HouseKeys
@@ -52,7 +52,11 @@ class Ledger:
         self._db = Database(path, _SCHEMA, "The ledger (ledger.db)")
         self._device = device
         self._keys = keys
-        self._size, self._head = self._read_head()
+        try:
+            self._size, self._head = self._read_head()
+        except StoreError:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         self._db.close()
@@ -134,7 +138,8 @@ class Ledger:
                 last = (header.boot, header.mono_ms)
                 reached = link(reached, header)
                 found += 1
-        if found != size or reached != head:
+        (count,) = self._db.rows("SELECT count(*) FROM entries")[0]  # rows below 0 as well
+        if not found == count == size or reached != head:
             raise LedgerBrokenError(
                 f"The ledger's {found} entries do not lead to its signed head of {size}: call an auditor."
             )

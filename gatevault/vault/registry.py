@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from sqlite3 import Connection
@@ -103,10 +104,14 @@ class Registry:
 
     def check(self) -> None:
         """Open every row. WrongKeyError under another key; StoreCorruptError for a row that fails."""
+        rows = self._db.rows("SELECT sealed FROM meta WHERE name = 'check'")
+        if not rows:
+            raise StoreCorruptError("registry.db was emptied or is not ours: restore it from a backup.")
         try:
-            (sealed,) = self._db.rows("SELECT sealed FROM meta WHERE name = 'check'")[0]
-            self._open(sealed, "meta", "check")
-        except (IndexError, RecordRefusedError):
+            self._open(rows[0][0], "meta", "check")
+        except RecordRefusedError:
+            if self._opens_a_resident():
+                raise StoreCorruptError("A row of the registry was altered: restore it from a backup.") from None
             raise WrongKeyError(
                 "The house key is not the one that the registry is sealed under: put it back and restart."
             ) from None
@@ -115,9 +120,18 @@ class Registry:
             for resident in self.residents():
                 self.resident(resident)
                 self.receipts(resident)
+                self.certificates(resident)
             self.todos()
         except RecordRefusedError as error:
             raise StoreCorruptError(f"A row of the registry is refused: {error}") from None
+
+    def _opens_a_resident(self) -> bool:
+        """Whether any resident's row opens: then the key is right, and it is the file that was altered."""
+        for resident in self.residents():
+            with suppress(RecordRefusedError):
+                self.resident(resident)
+                return True
+        return False
 
     # --- residents ---------------------------------------------------------------------------
 
@@ -233,12 +247,12 @@ class Registry:
         with self._db.transaction() as run:
             run.execute(
                 "INSERT OR IGNORE INTO certificates VALUES (?, ?, ?)",
-                (name, resident, self._seal(signed, "certificate", name)),
+                (name, resident, self._seal(signed, "certificate", f"{resident}/{name}")),
             )
 
     def certificates(self, resident: str) -> list[dict[str, Any]]:
         rows = self._db.rows("SELECT id, sealed FROM certificates WHERE resident = ? ORDER BY id", resident)
-        return [self._open(sealed, "certificate", str(name)) for name, sealed in rows]
+        return [self._open(sealed, "certificate", f"{resident}/{name}") for name, sealed in rows]
 
     def sign_certificate(self, body: dict[str, Any]) -> dict[str, Any]:
         """A certificate with its Ed25519 signature, under the receipts' key."""

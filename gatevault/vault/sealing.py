@@ -68,7 +68,7 @@ def seal(key: Secret, plain: bytes | bytearray | memoryview, data: bytes) -> byt
 def open_into(key: Secret, box: bytes, data: bytes, out: bytearray | memoryview) -> None:
     """Open a box into `out`, which has exactly the plain text's length. RecordRefusedError otherwise.
 
-    Nothing is written to `out` unless the tag is right.
+    Where the tag is wrong, libsodium leaves zeros in `out`, or leaves it alone.
     """
     size = len(box) - NONCE - TAG
     if size < 0 or len(out) != size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from gatevault.core.errors import RecordRefusedError, WrongKeyError
+from gatevault.core.errors import RecordRefusedError, StoreCorruptError, WrongKeyError
 from gatevault.vault.db import Database
 from gatevault.vault.keys import VaultKeys
 from gatevault.vault.sealing import SealedTemplate, associated, seal, unseal
@@ -33,10 +33,12 @@ class TemplateStore:
             run.execute("INSERT INTO meta VALUES ('check', ?)", (seal(keys.wrap, _CHECK, self._data),))
 
     def check(self, keys: VaultKeys) -> None:
-        """WrongKeyError unless `keys` are those that this store is sealed under."""
+        """WrongKeyError unless `keys` are those that this store is sealed under; StoreError family."""
         rows = self._db.rows("SELECT value FROM meta WHERE name = 'check'")
+        if not rows:
+            raise StoreCorruptError("vault.db was emptied or is not ours: faces are off. Restore it from a backup.")
         try:
-            if not rows or unseal(keys.wrap, _blob(rows[0][0]), self._data) != _CHECK:
+            if unseal(keys.wrap, _blob(rows[0][0]), self._data) != _CHECK:
                 raise RecordRefusedError("")
         except RecordRefusedError:
             raise WrongKeyError(

@@ -1,0 +1,95 @@
+"""A vision process that the test plays: it speaks the protocol, says what it is told, and need not be honest."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from gatevault.core import wire
+from gatevault.core.types import Box, Quality, Vector
+from gatevault.core.wire import CameraOpen, FaceSeen, FrameEmpty, Hello, Look, LookDone, LookEnd, Ready, Stop
+from gatevault.service.sockets import connected_socket
+from tests.bench import PATIENCE_S
+
+MODEL = "5a" * 32
+DIMENSION = 128
+GOOD = Quality(size=150.0, sharpness=60.0, exposure=0.5, yaw=0.0, roll=0.0)
+
+Said = wire.Message | bytes
+"""What a peer sends: a message, or raw bytes; no bytes at all mean that it hangs up."""
+
+Script = Callable[[Look], Iterable[Said]]
+
+
+def person(number: int, dimension: int = DIMENSION) -> Vector:
+    """The face of a made-up person: a random direction, nearly orthogonal to every other's."""
+    vector = np.random.default_rng(number).standard_normal(dimension).astype(np.float32)
+    return vector / np.float32(np.linalg.norm(vector))
+
+
+def seen(nonce: str, frame: int, vector: Vector) -> FaceSeen:
+    return wire.face_seen(nonce, frame, Box(10, 10, 160, 160), 1.5, GOOD, vector, True)
+
+
+def shows(*numbers: int, frames: int = 4) -> Script:
+    """A look at made-up people, in turn; nobody where there is no number."""
+
+    def script(look: Look) -> Iterator[Said]:
+        yield CameraOpen(look.nonce)
+        for frame in range(frames):
+            if numbers:
+                noise = np.random.default_rng((frame, *numbers)).standard_normal(DIMENSION).astype(np.float32)
+                yield seen(look.nonce, frame, person(numbers[frame % len(numbers)]) + noise * np.float32(0.008))
+            else:
+                yield FrameEmpty(look.nonce, frame, wire.Hint.NO_FACE)
+        yield LookDone(look.nonce, LookEnd.LIMIT, frames, 0, 50)
+
+    return script
+
+
+class Peer:
+    """Connects to the daemon as vision does and answers each look by its script, in a thread."""
+
+    def __init__(self, runtime: Path, script: Script, *, model: str = MODEL, dimension: int = DIMENSION) -> None:
+        self.script = script
+        self.looks: list[Look] = []
+        self._socket = connected_socket(runtime / "vision.sock", PATIENCE_S)
+        self._send(Ready(wire.VERSION, os.getpid(), model, dimension))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _send(self, said: Said) -> None:
+        self._socket.sendall(said if isinstance(said, bytes) else wire.pack(said))
+
+    def _serve(self) -> None:
+        buffer = wire.FrameBuffer()
+        self._socket.settimeout(None)
+        with contextlib.suppress(OSError):
+            while count := self._socket.recv_into(buffer.space()):
+                buffer.filled(count)
+                for payload in buffer.frames():
+                    message = wire.unpack(wire.TO_VISION, payload)
+                    if isinstance(message, Look):
+                        self._answer(message)
+                    else:
+                        assert isinstance(message, Hello | Stop)
+
+    def _answer(self, look: Look) -> None:
+        self.looks.append(look)
+        for said in self.script(look):
+            if said == b"":
+                self._socket.shutdown(socket.SHUT_RDWR)
+                return
+            self._send(said)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(PATIENCE_S)
+        self._socket.close()

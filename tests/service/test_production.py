@@ -1,0 +1,164 @@
+"""A gate is no bench: mock pins, bench cameras, `tap` and `walk-up` are refused in a production state."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatevault.core import control
+from gatevault.core.errors import BenchOnlyError, GateVaultError
+from gatevault.core.types import CardRead
+from gatevault.devices.guard import start_guard
+from gatevault.devices.pins import open_pins
+from gatevault.service import gate as module
+from gatevault.service.gate import Gate
+from gatevault.service.handlers import handlers
+from gatevault.service.state import StatePaths
+from gatevault.service.stores import open_stores
+from tests.bench import gatevault
+
+
+@pytest.fixture
+def production(tmp_path: Path) -> Path:
+    root = tmp_path / "gate"
+    made = gatevault("init", "--state", root, "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["bench"] is False
+    return root
+
+
+def test_mock_pins_are_refused(production: Path) -> None:
+    ended = gatevault("run", "--state", production, env={"GPIOZERO_PIN_FACTORY": "mock", "PATH": "/usr/bin:/bin"})
+    assert ended.returncode == 1
+    assert "GPIOZERO_PIN_FACTORY" in ended.stderr and "unset it" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_without_a_chip_it_does_not_start_and_never_guesses(production: Path) -> None:
+    if any(Path("/dev").glob("gpiochip*")):
+        pytest.skip("this machine has a GPIO chip: it might really start")
+    ended = gatevault("run", "--state", production, "--json")
+    assert ended.returncode == 1
+    assert json.loads(ended.stdout)["error"] in ("device", "state")
+    assert ended.stderr.count("\n") == 1
+    assert not (production / "bench").exists()
+
+
+def test_the_bench_board_is_refused(production: Path) -> None:
+    config = production / "config.toml"
+    config.write_text(config.read_text().replace("pi-relay-hat", "bench"))
+    ended = gatevault("run", "--state", production)
+    assert ended.returncode == 1
+    assert "bench" in ended.stderr and ended.stderr.count("\n") == 1
+
+
+def test_a_bench_option_at_init_of_a_gate_is_not_there(tmp_path: Path) -> None:
+    ended = gatevault("init", "--bench", "--board", "pi-relay-hat", "--state", tmp_path / "mixed")
+    if ended.returncode == 0:
+        ended = gatevault("run", "--state", tmp_path / "mixed")
+    assert ended.returncode != 0
+
+
+Work = Callable[[Gate], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+def within(production: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Work], None]:
+    """Assemble the gate of a production state in this process. Its pins alone are replaced, by the test."""
+
+    def pins(board: Any, *, bench: bool, trace: Path | None, runtime_dir: Path) -> Any:
+        assert not bench and trace is None
+        return open_pins(board, bench=True, trace=tmp_path / "pins.jsonl")
+
+    def guard(board: Any, *, bench: bool, trace: Path | None) -> Any:
+        assert not bench and trace is None
+        return start_guard(board, bench=True, trace=tmp_path / "pins.jsonl")
+
+    monkeypatch.setattr(module, "open_pins", pins)
+    monkeypatch.setattr(module, "start_guard", guard)
+    monkeypatch.setattr(module, "build_readers", lambda board, wedge, *, bench: [])
+    monkeypatch.setattr(StatePaths, "runtime", lambda self, bench: tmp_path / "run")
+
+    def run(work: Work) -> None:
+        async def whole() -> None:
+            gate = Gate(open_stores(StatePaths(production)))
+            try:
+                await work(gate)
+            finally:
+                gate.relay.close()
+                gate.guard.close()
+                gate.storage.close()
+                gate.stores.close()
+
+        asyncio.run(whole())
+
+    return run
+
+
+async def answer(gate: Gate, command: control.Command) -> dict[str, Any]:
+    return await handlers(gate)[type(command)](command, lambda text: None)
+
+
+def test_no_command_stands_for_a_sensor_a_card_or_a_camera(within: Callable[[Work], None]) -> None:
+    async def work(gate: Gate) -> None:
+        resident = (await answer(gate, control.ResidentAdd("One")))["resident"]
+        await answer(gate, control.CardAdd(resident, "11"))
+        sha256 = (await answer(gate, control.Notice("en")))["sha256"]
+        for command in (
+            control.WalkUp(),
+            control.WalkUp("dir:/tmp"),
+            control.Tap("11"),
+            control.Enrol(resident, "dir:/tmp"),
+            control.Enrol(resident, "file:/tmp/one.png"),
+            control.ConsentGive(resident, "en", sha256, tap="11"),
+        ):
+            with pytest.raises(BenchOnlyError):
+                await answer(gate, command)
+        assert not gate.relay.energised
+        status = await answer(gate, control.Status())
+        assert (status["bench"], status["board"]) == (False, "pi-relay-hat")
+
+    within(work)
+
+
+def test_a_real_readers_card_opens_and_a_held_card_is_one_tap(within: Callable[[Work], None]) -> None:
+    """The same flow as `tap`'s, as a reader calls it; a reader repeats a card that is held against it."""
+
+    async def work(gate: Gate) -> None:
+        resident = (await answer(gate, control.ResidentAdd("One")))["resident"]
+        await answer(gate, control.CardAdd(resident, "11"))
+        passage = await gate.access.card(CardRead("11", "wiegand"))
+        assert passage.relay and gate.relay.energised
+        withdrawn: list[str] = []
+
+        async def withdraw(who: str) -> None:
+            withdrawn.append(who)
+
+        gate.access.withdraw = withdraw
+        for _ in range(20):
+            await gate.access.card(CardRead("11", "wiegand"))
+        assert withdrawn == [], "one card held for long is not five taps"
+
+    within(work)
+
+
+def test_a_production_gate_tells_vision_that_it_is_no_bench(within: Callable[[Work], None]) -> None:
+    async def work(gate: Gate) -> None:
+        assert gate.eyes.hello.bench is False
+        assert gate.eyes.hello.camera == "v4l2:/dev/video0"
+        assert gate.vision is None, "systemd runs it, as a user of its own"
+
+    within(work)
+
+
+def test_a_production_states_errors_are_ours(production: Path) -> None:
+    for arguments in (("tap", "11"), ("walk-up",), ("status",)):
+        ended = gatevault(*arguments, "--state", production, "--json")
+        assert ended.returncode == 1
+        assert json.loads(ended.stdout)["error"] in ("daemon-down", "not-allowed", "bench-only")
+        assert issubclass(BenchOnlyError, GateVaultError)

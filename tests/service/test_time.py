@@ -1,0 +1,214 @@
+"""Consents that run out, and clocks that are turned: the daemon's own flows, on a clock of the test's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from gatevault.core import control
+from gatevault.core.chain import EntryType
+from gatevault.core.consent import Standing, stamp
+from gatevault.core.errors import ConsentError
+from gatevault.service.clock import TrustedClock
+from gatevault.service.config import load_settings
+from gatevault.service.erasure import Erasure
+from gatevault.service.faces import Faces
+from gatevault.service.house import House
+from gatevault.service.journal import Journal
+from gatevault.service.notice import current_hashes
+from gatevault.service.state import StatePaths
+from gatevault.service.storage import StorageThread
+from gatevault.service.stores import Stores, open_stores
+from tests.bench import QUICK, Bench, configure, copied, eventually
+from tests.service.peer import DIMENSION, MODEL, Peer, Script, shows
+
+T = TypeVar("T")
+Seeing = Callable[[Bench, Script], Peer]
+
+
+@pytest.fixture(scope="module")
+def enrolled(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A stopped state where One (card 11) is enrolled, and One's pseudonym."""
+    root = copied(blank, tmp_path_factory.mktemp("enrolled") / "state")
+    configure(root, QUICK)
+    bench = Bench(root).start(vision=False)
+    peer = Peer(root / "run", shows(1))
+    try:
+        bench.see()
+        resident = bench.enrolled("One", "11", None)
+        assert bench.stop() == 0
+    finally:
+        peer.close()
+        bench.close()
+    return root, resident
+
+
+@pytest.fixture
+def bench(enrolled: tuple[Path, str], tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(copied(enrolled[0], tmp_path / "state"))
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def one(enrolled: tuple[Path, str]) -> str:
+    return enrolled[1]
+
+
+class SetClock(TrustedClock):
+    """A wall clock that the test sets; what is believed of it is the real rule."""
+
+    def __init__(self, latest: datetime | None, wall: datetime) -> None:
+        super().__init__(latest)
+        self.wall = wall
+
+    def now(self) -> datetime:
+        self._latest = max(self._latest, self.wall.replace(microsecond=0))
+        return self._latest
+
+
+@dataclass
+class Inside:
+    """The rooms of a daemon on a stopped state, without its processes, pins and sockets."""
+
+    stores: Stores
+    clock: SetClock
+    faces: Faces
+    house: House
+    erasure: Erasure
+
+    def open(self) -> None:
+        self.faces.use_model(bytes.fromhex(MODEL), DIMENSION)
+        for resident, captures in self.faces.open_all():
+            self.faces.add(resident, captures)
+
+
+def inside(bench: Bench, wall: datetime, work: Callable[[Inside], Coroutine[Any, Any, T]]) -> T:
+    """Do something with a state opened at a moment of the wall clock."""
+
+    async def run() -> T:
+        stores = open_stores(StatePaths(bench.root))
+        assert not stores.faults
+        settings, storage = load_settings(stores.paths.config), StorageThread()
+        clock = SetClock(stores.latest, wall)
+        journal = Journal(stores, storage, clock)
+        faces = Faces(stores, clock, current_hashes(settings))
+        house = House(stores, storage, clock, journal, faces, settings)
+        rooms = Inside(stores, clock, faces, house, Erasure(house))
+        try:
+            rooms.open()
+            return await work(rooms)
+        finally:
+            storage.close()
+            stores.close()
+
+    return asyncio.run(run())
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def test_a_consent_that_runs_out_closes_the_face_and_destroys_the_template(bench: Bench, one: str) -> None:
+    async def work(rooms: Inside) -> None:
+        assert rooms.faces.residents == [one]
+        rooms.clock.wall = now() + timedelta(days=363)
+        assert rooms.faces.standing(one) is Standing.LIVE
+        assert await rooms.erasure.expire() == 0
+        rooms.clock.wall = now() + timedelta(days=367)
+        assert rooms.faces.standing(one) is Standing.EXPIRED
+        with pytest.raises(ConsentError, match="expired"):
+            rooms.faces.require_consent(one)
+        assert await rooms.erasure.expire() == 1
+        assert rooms.faces.residents == []
+        assert not rooms.faces.has_template(one)
+        assert await rooms.erasure.expire() == 0, "once"
+        kinds = [(header.type, payload) for header, payload in rooms.stores.need_ledger().entries(0)]
+        assert kinds[-1][0] is EntryType.PURGED and kinds[-1][1] and kinds[-1][1]["way"] == "expired"
+        assert len(rooms.stores.need_registry().certificates(one)) == 1
+
+    inside(bench, now(), work)
+    assert bench.rows("vault.db", "SELECT count(*) FROM templates") == [(0,)]
+    assert bench.todos() == 0
+
+
+def test_turning_the_clock_back_revives_nothing(bench: Bench, one: str) -> None:
+    """The ledger remembers a later time than the clock says: the consent stays as it was then."""
+
+    async def later(rooms: Inside) -> None:
+        await rooms.house.journal.enter(EntryType.STARTED, {})
+
+    inside(bench, now() + timedelta(days=367), later)
+
+    async def back(rooms: Inside) -> None:
+        assert rooms.clock.now() > now() + timedelta(days=366)
+        assert rooms.faces.standing(one) is Standing.EXPIRED
+        assert rooms.faces.residents == []
+        assert rooms.faces.suspended == {one}
+
+    inside(bench, now(), back)
+
+
+def test_a_real_daemon_whose_clock_is_behind_says_so_and_keeps_to_the_later_time(
+    bench: Bench, one: str, seeing: Seeing
+) -> None:
+    async def later(rooms: Inside) -> None:
+        await rooms.house.journal.enter(EntryType.STARTED, {})
+
+    inside(bench, now() + timedelta(days=367), later)
+    bench.start(vision=False)
+    peer = seeing(bench, shows(1))
+    status = bench.status()
+    assert status["clock"]["state"] == "fault"
+    assert "behind the ledger" in status["clock"]["reason"]
+    walked = bench.walk_up()
+    assert walked["decision"] == "deny"
+    assert not peer.looks
+    assert bench.standing(one) == "expired"
+    eventually(lambda: bench.rows("vault.db", "SELECT count(*) FROM templates") == [(0,)])
+    assert bench.tap("11")["relay"] is True
+    assert bench.ask(control.LedgerVerify())["ok"] is True
+
+
+def test_a_clock_that_was_wrong_at_the_first_boot_is_no_fault(bench: Bench) -> None:
+    """A Pi without a clock starts in the past and jumps ahead when it is set: nothing runs backwards."""
+
+    async def work(rooms: Inside) -> list[str]:
+        await rooms.house.journal.enter(EntryType.STARTED, {})
+        rooms.clock.wall = now() + timedelta(days=1)
+        await rooms.house.journal.enter(EntryType.STOPPED, {})
+        rooms.stores.need_ledger().verify()
+        entries = rooms.stores.need_ledger().entries(0)
+        return [str((payload or {})["time"]) for _, payload in entries]
+
+    times = inside(bench, datetime(1970, 1, 1, tzinfo=UTC), work)
+    assert times == sorted(times)
+    assert times[-1] == stamp(now() + timedelta(days=1)) or times[-1] > times[-2]
+
+
+def test_expiry_finds_everybody_and_only_them(bench: Bench, one: str, seeing: Seeing) -> None:
+    bench.start(vision=False)
+    seeing(bench, shows(2))
+    two = bench.enrolled("Two", "22", None)
+    assert bench.stop() == 0
+
+    async def renewed(rooms: Inside) -> None:
+        receipt = rooms.faces.require_consent(one)
+        assert receipt.expires > stamp(now() + timedelta(days=364))
+        rooms.clock.wall = now() + timedelta(days=367)
+        person = rooms.stores.people[two]
+        assert person.receipt is not None
+        import msgspec
+
+        longer = msgspec.structs.replace(person.receipt, expires=stamp(now() + timedelta(days=700)))
+        rooms.stores.people[two] = type(person)(person.born, longer, person.subject_key)
+        assert await rooms.erasure.expire() == 1
+        assert rooms.faces.residents == [two]
+
+    inside(bench, now(), renewed)
