@@ -22,8 +22,6 @@ class Request:
     hours_open: bool
     standing: Standing
     """The standing of the resident's consent; matters to the face alone."""
-    model_current: bool = True
-    """Whether the template was made with the network in use; matters to the face alone."""
 
 
 Rule = Callable[[Request], Reason | None]
@@ -37,12 +35,8 @@ def consent_live(request: Request) -> Reason | None:
     return None if request.standing is Standing.LIVE else Reason.NO_CONSENT
 
 
-def model_current(request: Request) -> Reason | None:
-    return None if request.model_current else Reason.SUSPENDED
-
-
 CARD_RULES: Final[tuple[Rule, ...]] = (within_hours,)
-FACE_RULES: Final[tuple[Rule, ...]] = (*CARD_RULES, consent_live, model_current)
+FACE_RULES: Final[tuple[Rule, ...]] = (*CARD_RULES, consent_live)
 
 
 def decide(request: Request, rules: Sequence[Rule], reason: Reason) -> Decision:

@@ -26,6 +26,9 @@ MAX_CLIENTS: Final = 16
 PATIENCE_S: Final = 10.0
 """How long a peer may take to send its whole command, or to read its answer."""
 
+REFUSAL_S: Final = 1.0
+"""How long a peer that is refused may take to send what it came for."""
+
 Say = Callable[[str], None]
 Handler = Callable[[Any, Say], Awaitable[dict[str, Any]]]
 
@@ -59,8 +62,7 @@ class ControlServer:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            self._admit(writer)
-            command = await _read(reader)
+            command = await self._admitted(reader, writer)
             handler = self._handlers[type(command)]
             reply: wire.Message = control.Answer(await handler(command, lambda text: _send(writer, text)))
             frame = wire.pack(reply)
@@ -71,11 +73,18 @@ class ControlServer:
             async with asyncio.timeout(PATIENCE_S):
                 await writer.drain()
 
-    def _admit(self, writer: asyncio.StreamWriter) -> None:
+    async def _admitted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> control.Command:
+        """The command of a peer who may give one; of another not a byte is parsed."""
         if not may_command(peer_of(writer.get_extra_info("socket"))):
-            raise NotAllowedError(f"Only root and the group {ADMIN_GROUP} may command this device: ask its admin.")
-        if self._clients > MAX_CLIENTS:
-            raise NotAllowedError("Too many commands at once: wait for one to end, and again.")
+            refusal = f"Only root and the group {ADMIN_GROUP} may command this device: ask its admin."
+        elif self._clients > MAX_CLIENTS:
+            refusal = "Too many commands at once: wait for one to end, and again."
+        else:
+            return await _read(reader)
+        with contextlib.suppress(TimeoutError):  # what lies unread when we close would void our answer
+            async with asyncio.timeout(REFUSAL_S):
+                await reader.read(4096)
+        raise NotAllowedError(refusal)
 
 
 def _send(writer: asyncio.StreamWriter, text: str) -> None:

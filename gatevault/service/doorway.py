@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from gatevault.core.door import Door, DoorEvent, DoorState
 from gatevault.core.errors import DeviceError
 from gatevault.service.clock import monotonic_ms
+
+RETRY_S: Final = 1.0
+"""How soon a release that failed is tried again, until it succeeds."""
 
 SLACK_MS: Final = 500
 """How much longer than a pulse the relay's own timer waits, should the loop hang."""
@@ -66,13 +70,16 @@ class Doorway:
                 self._relay.energise(None)
             else:
                 self._relay.energise((until - now + SLACK_MS) / 1000)
+            self.fault = None
         except DeviceError as error:
             self.fault = error
-            return False
         finally:
             if until is not None:
                 # One millisecond later, so that rounding cannot make the timer early.
-                delay = (until - now + 1) / 1000
-                self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
-        self.fault = None
-        return True
+                self._later((until - now + 1) / 1000, self._expire)
+            elif self.fault is not None and not energised:
+                self._later(RETRY_S, self.stop)
+        return self.fault is None
+
+    def _later(self, delay_s: float, then: Callable[[], None]) -> None:
+        self._timer = asyncio.get_running_loop().call_later(delay_s, then)

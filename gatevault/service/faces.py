@@ -59,8 +59,11 @@ class Faces:
         return standing(person.receipt, self._clock.now(), self._notices, person.born)
 
     def add(self, resident: str, captures: npt.NDArray[np.float32]) -> None:
-        """Put captures of shape (k, d) into the gallery as their mean, and overwrite them."""
-        if self._gallery is not None:
+        """Put captures of shape (k, d) into the gallery as their mean, and overwrite them.
+
+        Nothing is put there for somebody who withdrew while their template was being opened.
+        """
+        if self._gallery is not None and self.standing(resident) is Standing.LIVE:
             mean = template_mean(captures)
             self._gallery.put(resident, mean)
             mean.fill(0.0)
@@ -122,19 +125,21 @@ class Faces:
     def _unseal(
         self, resident: str, record: bytes, model: bytes, sealed: SealedTemplate
     ) -> npt.NDArray[np.float32]:
-        """Open under the live receipt, or under the one that it renewed, and then seal it anew."""
-        keys = self._stores.need_vault_keys()
-        receipts = [receipt for receipt, _ in self._stores.need_registry().receipts(resident)]
-        live = receipts[-1]
-        try:
-            return open_template(keys.wrap, self._bond(record, live, model), sealed)
-        except RecordRefusedError:
-            renewed = next((r for r in receipts if r.receipt_id == live.supersedes), None)
-            if renewed is None:
-                raise
-            captures = open_template(keys.wrap, self._bond(record, renewed, model), sealed)
-        self.store(resident, live, captures, model)
-        return captures
+        """Open under the live receipt, or under one that it renewed, and then seal it anew."""
+        wrap = self._stores.need_vault_keys().wrap
+        receipts = {r.receipt_id: r for r, _ in self._stores.need_registry().receipts(resident)}
+        live = self.require_consent(resident)
+        receipt: Receipt | None = live
+        while receipt is not None:
+            try:
+                captures = open_template(wrap, self._bond(record, receipt, model), sealed)
+            except RecordRefusedError:
+                receipt = receipts.pop(receipt.supersedes or "", None)
+                continue
+            if receipt is not live:
+                self.store(resident, live, captures, model)
+            return captures
+        raise RecordRefusedError("A template does not open under its resident's consent.")
 
     def seal(
         self, resident: str, receipt: Receipt, captures: npt.NDArray[np.float32], model: bytes

@@ -220,9 +220,9 @@ def check_bench_flag(ledger: Ledger, device: Device) -> None:
     """Refuse a state whose `device.json` says otherwise than the ledger's first entry."""
     first = ledger.entries(0, 1)
     payload = first[0][1] if first else None
-    if first and payload is None:
-        raise LedgerBrokenError("The ledger's first entry has lost its payload: call an auditor.")
-    if payload is None or (payload.get("device"), payload.get("bench")) != (device.device, device.bench):
+    if payload is None:
+        raise LedgerBrokenError("The ledger has lost its first entry: put ledger.db back, or call an auditor.")
+    if (payload.get("device"), payload.get("bench")) != (device.device, device.bench):
         raise StateError(
             "device.json does not agree with the ledger's first entry: a bench state cannot become a gate, nor the "
             "reverse. Restore device.json, or make a new state with `gatevault init`."

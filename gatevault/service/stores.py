@@ -135,8 +135,12 @@ def _attempt(stores: Stores, part: str, opening: Callable[[Stores], None]) -> No
 
 def _open_ledger(stores: Stores) -> None:
     ledger = Ledger(stores.paths.ledger, stores.device.device, stores.house)
-    check_bench_flag(ledger, stores.device)
-    stores.latest = ledger.latest()
+    try:
+        check_bench_flag(ledger, stores.device)
+        stores.latest = ledger.latest()
+    except GateVaultError:
+        ledger.close()
+        raise
     stores.ledger = ledger
 
 

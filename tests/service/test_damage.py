@@ -172,6 +172,17 @@ def test_a_damaged_ledger_leaves_cards_and_stops_faces(bench: Bench, seeing: See
     assert path.read_bytes() == as_damaged
 
 
+def test_a_missing_ledger_leaves_cards_and_stops_faces(bench: Bench, seeing: Seeing) -> None:
+    for path in bench.root.glob("ledger.db*"):
+        path.unlink()
+    bench.start(vision=False)
+    seeing(bench, shows(1))
+    opens_for_cards(bench)
+    assert bench.walk_up()["reason"] == "fault"
+    names_the_part(bench, "ledger", "first entry")
+    assert bench.refused(control.LedgerVerify()).code == "ledger-broken"
+
+
 @pytest.mark.parametrize("which", ["first", "middle", "last"])
 def test_an_altered_ledger_entry_is_found(bench: Bench, seeing: Seeing, which: str) -> None:
     path = bench.paths.ledger

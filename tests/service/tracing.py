@@ -37,9 +37,12 @@ def attached(pid: int, options: Sequence[str], output: Path) -> Iterator[None]:
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
 
         def there() -> bool:
-            if tracer.poll() is not None and tracer.stderr is not None:
-                pytest.skip(f"strace may not attach to the daemon here: {tracer.stderr.read().strip()}")
-            return _attached(pid)
+            if tracer.poll() is None or tracer.stderr is None:
+                return _attached(pid)
+            error = tracer.stderr.read().strip()
+            if error:
+                pytest.skip(f"strace may not attach to the daemon here: {error}")
+            return True  # a thread made the call in this moment, and the process is killed already
 
         try:
             eventually(there)

@@ -10,6 +10,7 @@ import pytest
 
 from gatevault.core.door import DoorState
 from gatevault.core.errors import DeviceError
+from gatevault.service import doorway
 from gatevault.service.doorway import SLACK_MS, Doorway
 from tests.service_units.fakes import FakeRelay
 
@@ -191,5 +192,24 @@ def test_a_loop_that_hung_releases_as_soon_as_it_runs(relay: FakeRelay) -> None:
         time.sleep(3 * PULSE_MS / 1000)
         await until(lambda: not relay.energised)
         assert doorway.state is DoorState.LOCKED
+
+    asyncio.run(story())
+
+
+def test_a_release_that_failed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorway, "RETRY_S", 0.01)
+
+    async def story() -> None:
+        relay = FakeRelay()
+        door = Doorway(relay, 60_000)
+        door.hold()
+        relay.broken = True
+        door.lock()
+        assert relay.energised
+        assert door.fault is not None
+        relay.broken = False
+        await until(lambda: not relay.energised)
+        assert door.fault is None
+        assert door.state is DoorState.LOCKED
 
     asyncio.run(story())
