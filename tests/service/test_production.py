@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from gatevault.core import control
+from gatevault.core.chain import EntryType
 from gatevault.core.errors import BenchOnlyError, GateVaultError
 from gatevault.core.types import CardRead
 from gatevault.devices.guard import start_guard
 from gatevault.devices.pins import open_pins
 from gatevault.service import gate as module
+from gatevault.service.access import Passage
 from gatevault.service.gate import Gate
 from gatevault.service.handlers import handlers
 from gatevault.service.state import StatePaths
@@ -143,6 +145,42 @@ def test_a_real_readers_card_opens_and_a_held_card_is_one_tap(within: Callable[[
         for _ in range(20):
             await gate.access.card(CardRead("11", "wiegand"))
         assert withdrawn == [], "one card held for long is not five taps"
+
+    within(work)
+
+
+def test_the_presence_sensor_asks_to_enter_and_contacts_are_only_recorded(within: Callable[[Work], None]) -> None:
+    """Pins driven as the world drives them: a pressed button asks once; door and exit never move the relay."""
+
+    async def work(gate: Gate) -> None:
+        asked: list[str | None] = []
+        face = gate.access.face
+
+        async def listening(camera: str | None = None) -> Passage:
+            asked.append(camera)
+            return await face(camera)
+
+        gate.access.face = listening  # type: ignore[method-assign]
+        gate.listen()
+        board = gate.board
+        assert board.presence and board.rex and board.dps
+        try:
+            gate.pins.pin(board.dps.pin).drive_low()
+            gate.pins.pin(board.rex.pin).drive_low()
+            gate.pins.pin(board.presence.pin).drive_low()
+            gate.pins.pin(board.presence.pin).drive_high()
+            ledger = gate.stores.need_ledger()
+            async with asyncio.timeout(20):
+                while [h.type for h, _ in ledger.entries(0)].count(EntryType.SENSOR) < 2 or not asked:
+                    await asyncio.sleep(0.05)
+            assert asked == [None], "once, with the camera of config.toml"
+            assert not gate.relay.energised
+            told = [payload for header, payload in ledger.entries(0) if header.type is EntryType.SENSOR]
+            assert {(p["sensor"], p["active"]) for p in told if p} == {("dps", True), ("rex", True)}
+        finally:
+            assert gate.sensors is not None
+            gate.sensors.close()
+            await gate.quiet()
 
     within(work)
 
