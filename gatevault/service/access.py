@@ -35,7 +35,7 @@ from gatevault.service.stores import Stores
 HELD_CARD_MS: Final = 800
 """Readers that repeat a card held against them do so two to five times a second."""
 
-VISION_WAIT_S: Final = 3.0
+VISION_WAIT_S: Final = 5.0
 """How long somebody at the gate waits for a vision process that is being restarted."""
 
 
