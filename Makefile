@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: help setup demo test nightly lint types imports check clean
+.PHONY: help setup demo test nightly lint types imports check wheel clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 
 $(STAMP): pyproject.toml uv.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(UV) || $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet "uv>=0.9"
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) sync --active --locked --inexact --quiet
 	@touch $@
@@ -43,6 +44,10 @@ imports: setup
 	$(BIN)/lint-imports
 
 check: lint types imports test
+
+wheel: setup
+	@rm -rf dist
+	$(UV) build --quiet --wheel --out-dir dist
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
