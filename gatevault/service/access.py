@@ -35,6 +35,9 @@ from gatevault.service.stores import Stores
 HELD_CARD_MS: Final = 800
 """Readers that repeat a card held against them do so two to five times a second."""
 
+LEDGER_WAIT_S: Final = 2.0
+"""How long a matched face waits for the ledger: later the gate would open for nobody, or for somebody else."""
+
 VISION_WAIT_S: Final = 5.0
 """How long somebody at the gate waits for a vision process that is being restarted."""
 
@@ -183,13 +186,17 @@ class Access:
         decision = policy.decide_face(request)
         entry = _entry(decision, "face")
         try:
-            await self._journal.enter(EntryType.DECISION, entry, resident=match.resident)
+            async with asyncio.timeout(LEDGER_WAIT_S):
+                await self._journal.enter(EntryType.DECISION, entry, resident=match.resident)
         except StoreError as error:
             self._lights.refused()
             return Passage(deny(Reason.FAULT), False, _since(began), frames, str(error))
+        except TimeoutError:
+            decision = deny(Reason.FAULT)
         # The consent may have been withdrawn by a tap while the ledger was written.
         if decision.granted and self._faces.standing(match.resident) is not Standing.LIVE:
             decision = deny(Reason.NO_CONSENT)
+        if decision.verdict.value != entry["decision"]:  # what was entered did not come to pass
             await self._journal.enter_soon(EntryType.OUTCOME, {"relay": False}, resident=match.resident)
         return await self._carry_out(decision, match.resident, began, frames)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 
 from gatevault.core import control
 from gatevault.core.chain import EntryType
+from gatevault.core.consent import Standing
 from gatevault.core.errors import BenchOnlyError, GateVaultError
-from gatevault.core.types import CardRead
+from gatevault.core.types import CardRead, Match, Reason
 from gatevault.devices.guard import start_guard
 from gatevault.devices.pins import open_pins
+from gatevault.service import access
 from gatevault.service import gate as module
 from gatevault.service.access import Passage
 from gatevault.service.gate import Gate
@@ -145,6 +148,32 @@ def test_a_real_readers_card_opens_and_a_held_card_is_one_tap(within: Callable[[
         for _ in range(20):
             await gate.access.card(CardRead("11", "wiegand"))
         assert withdrawn == [], "one card held for long is not five taps"
+
+    within(work)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_matched_face_does_not_outwait_the_ledger(
+    within: Callable[[Work], None], monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """A disk that hangs must not open the gate later, when somebody else may stand there."""
+    monkeypatch.setattr(access, "LEDGER_WAIT_S", 0.3)
+
+    async def work(gate: Gate) -> None:
+        resident = (await answer(gate, control.ResidentAdd("One")))["resident"]
+        monkeypatch.setattr(gate.faces, "standing", lambda who: Standing.LIVE)
+        if late:
+            hanging = asyncio.create_task(gate.storage.run(time.sleep, 1.0))
+            await asyncio.sleep(0.05)
+        passage = await gate.access._face_of(Match(resident), time.monotonic_ns(), 3)
+        assert (passage.decision.granted, gate.relay.energised) == (not late, not late)
+        if late:
+            assert passage.decision.reason is Reason.FAULT
+            await hanging
+            await gate.storage.run(lambda: None)
+            assert not gate.relay.energised
+            told = [h.type for h, _ in gate.stores.need_ledger().entries(0)][-2:]
+            assert told == [EntryType.DECISION, EntryType.OUTCOME], "the decision, and that nothing opened"
 
     within(work)
 
