@@ -95,7 +95,9 @@ def within(production: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             try:
                 await work(gate)
             finally:
+                gate.panel.close()
                 gate.relay.close()
+                gate.pins.close()
                 gate.guard.close()
                 gate.storage.close()
                 gate.stores.close()
