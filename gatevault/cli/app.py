@@ -98,9 +98,7 @@ def enrol(
 @app.command()
 def purge(resident: str, state: State = DEFAULT, as_json: Json = False) -> None:
     """Destroy a resident's template; the consent stays."""
-    with plain_errors(as_json):
-        resident = people.resident_id(resident)
-    do(state, as_json, control.Purge(resident))
+    people.about(state, as_json, control.Purge, resident)
 
 
 @app.command("walk-up")

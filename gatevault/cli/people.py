@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +34,13 @@ def resident_id(text: str) -> str:
     return text
 
 
+def about(state: Path, as_json: bool, kind: Callable[[str], control.Command], resident: str) -> None:
+    """Ask the daemon for what concerns one resident alone."""
+    with plain_errors(as_json):
+        command = kind(resident_id(resident))
+    do(state, as_json, command)
+
+
 @resident.command("add")
 def resident_add(
     name: str,
@@ -52,25 +60,19 @@ def resident_add(
 @resident.command("show")
 def resident_show(resident: str, state: State = DEFAULT, as_json: Json = False) -> None:
     """What an admin may see of one resident; that it was seen is recorded."""
-    with plain_errors(as_json):
-        command = control.ResidentShow(resident_id(resident))
-    do(state, as_json, command)
+    about(state, as_json, control.ResidentShow, resident)
 
 
 @resident.command("export")
 def resident_export(resident: str, state: State = DEFAULT, as_json: Json = False) -> None:
     """All that is held on one resident, for that resident."""
-    with plain_errors(as_json):
-        command = control.ResidentExport(resident_id(resident))
-    do(state, as_json, command)
+    about(state, as_json, control.ResidentExport, resident)
 
 
 @resident.command("remove")
 def resident_remove(resident: str, state: State = DEFAULT, as_json: Json = False) -> None:
     """Take name, cards, receipts and template."""
-    with plain_errors(as_json):
-        command = control.ResidentRemove(resident_id(resident))
-    do(state, as_json, command)
+    about(state, as_json, control.ResidentRemove, resident)
 
 
 @card.command("add")
@@ -106,17 +108,13 @@ def consent_give(
 @consent.command("withdraw")
 def consent_withdraw(resident: str, state: State = DEFAULT, as_json: Json = False) -> None:
     """End a consent and destroy the template (a resident's card can: five taps in ten seconds)."""
-    with plain_errors(as_json):
-        command = control.ConsentWithdraw(resident_id(resident))
-    do(state, as_json, command)
+    about(state, as_json, control.ConsentWithdraw, resident)
 
 
 @consent.command("show")
 def consent_show(resident: str, state: State = DEFAULT, as_json: Json = False) -> None:
     """The latest receipt, and whether it lives."""
-    with plain_errors(as_json):
-        command = control.ConsentShow(resident_id(resident))
-    do(state, as_json, command)
+    about(state, as_json, control.ConsentShow, resident)
 
 
 def export_ledger(state: Path, as_json: bool, start: int) -> None:

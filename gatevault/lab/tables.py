@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 Body = dict[str, Any]
 
@@ -35,22 +35,27 @@ def _lines(body: Body) -> Iterator[str]:
     yield from _mixtures(body)
 
 
+RATES: Final = ("FPIR, 1 photo", "FPIR, 4 photos", "FNIR, 1 photo", "FNIR, 2–4 photos", "wrong, 2–4 photos")
+
+
+def _rates(body: Body, residents: int, threshold: float) -> tuple[str, ...]:
+    """The cells under RATES."""
+    found = (
+        ("fpir", "1 photo"),
+        ("fpir", "4 photos"),
+        ("fnir", "1 photo"),
+        ("fnir", "4 photos"),
+        ("wrong", "4 photos"),
+    )
+    return tuple(_find(body, rate, photos, residents, threshold) for rate, photos in found)
+
+
 def _thresholds(body: Body) -> Iterator[str]:
     n = body["residents"]
     yield from _table(
         f"Threshold, {n} residents, margin {body['settings']['margin']}",
-        ("threshold", "FPIR, 1 photo", "FPIR, 4 photos", "FNIR, 1 photo", "FNIR, 2–4 photos", "wrong, 2–4 photos"),
-        [
-            (
-                str(t),
-                _find(body, "fpir", "1 photo", n, t),
-                _find(body, "fpir", "4 photos", n, t),
-                _find(body, "fnir", "1 photo", n, t),
-                _find(body, "fnir", "4 photos", n, t),
-                _find(body, "wrong", "4 photos", n, t),
-            )
-            for t in _values(body, "fpir", 2)
-        ],
+        ("threshold", *RATES),
+        [(str(t), *_rates(body, n, t)) for t in _values(body, "fpir", 2)],
     )
 
 
@@ -68,18 +73,8 @@ def _sizes(body: Body) -> Iterator[str]:
     t = body["settings"]["threshold"]
     yield from _table(
         f"Number of residents, threshold {t}",
-        ("residents", "FPIR, 1 photo", "FPIR, 4 photos", "FNIR, 1 photo", "FNIR, 2–4 photos", "wrong, 2–4 photos"),
-        [
-            (
-                str(n),
-                _find(body, "fpir", "1 photo", n, t),
-                _find(body, "fpir", "4 photos", n, t),
-                _find(body, "fnir", "1 photo", n, t),
-                _find(body, "fnir", "4 photos", n, t),
-                _find(body, "wrong", "4 photos", n, t),
-            )
-            for n in _values(body, "fpir", 1)
-        ],
+        ("residents", *RATES),
+        [(str(n), *_rates(body, n, t)) for n in _values(body, "fpir", 1)],
     )
 
 

@@ -47,6 +47,7 @@ class Enrolment:
         model = house.faces.model
 
         def work() -> None:
+            house.finish_all()  # an erasure that still owes its entry must not erase this template later
             house.faces.require_consent(resident)  # withdrawn meanwhile by five taps?
             sealed = house.faces.seal(resident, receipt, matrix, model)
             record = house.stores.house.record_id(resident)

@@ -60,7 +60,8 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
     async def ledger_verify(_: control.LedgerVerify, say: Say) -> dict[str, Any]:
         ledger = gate.stores.need_ledger()
         count = await gate.storage.run(ledger.verify)
-        return {"ok": True, "entries": count, "head": ledger.head}
+        unmatched = await gate.storage.run(ledger.unmatched)
+        return {"ok": True, "entries": count, "head": ledger.head, "unmatched_faces": unmatched}
 
     async def ledger_export(c: control.LedgerExport, say: Say) -> dict[str, Any]:
         ledger = gate.stores.need_ledger()

@@ -114,7 +114,7 @@ class FileKeyProvider:
 
 
 def _derive(root: Secret, context: bytes) -> bytes:
-    return blake2b(b"", digest_size=KEY_BYTES, key=root.reveal(), person=context, encoder=RawEncoder)
+    return _keyed_hash(root, "", KEY_BYTES, context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,20 +156,12 @@ class HouseKeys:
 
     def card_hash(self, number: str) -> bytes:
         """Keyed BLAKE2b of a canonical card number, 32 bytes."""
-        return blake2b(
-            number.encode(),
-            digest_size=32,
-            key=self.card.reveal(),
-            person=b"gv/card-no/v1",
-            encoder=RawEncoder,
-        )
+        return _keyed_hash(self.card, number, 32, b"gv/card-no/v1")
 
     def record_id(self, resident: str) -> bytes:
         """Keyed BLAKE2b of a pseudonym, 16 bytes: the row of `vault.db` that is this resident's."""
-        return blake2b(
-            resident.encode(),
-            digest_size=16,
-            key=self.link.reveal(),
-            person=b"gv/record/v1",
-            encoder=RawEncoder,
-        )
+        return _keyed_hash(self.link, resident, 16, b"gv/record/v1")
+
+
+def _keyed_hash(key: Secret, text: str, size: int, context: bytes) -> bytes:
+    return blake2b(text.encode(), digest_size=size, key=key.reveal(), person=context, encoder=RawEncoder)

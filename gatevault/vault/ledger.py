@@ -99,6 +99,7 @@ class Ledger:
             )
 
     def unmatched(self) -> dict[str, int]:
+        """Faces that nobody matched, a number a day: counted, not part of the chain."""
         return {str(day): int(str(n)) for day, n in self._db.rows("SELECT day, faces FROM unmatched")}
 
     def entries(self, start: int, count: int = PAGE) -> list[tuple[EntryHeader, dict[str, Any] | None]]:

@@ -9,13 +9,15 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gatevault.core import control
 from gatevault.core.chain import EntryType
 from gatevault.core.consent import Standing
-from gatevault.core.errors import BenchOnlyError, GateVaultError
-from gatevault.core.types import CardRead, Match, Reason
+from gatevault.core.errors import BenchOnlyError, GateVaultError, StoreFullError
+from gatevault.core.matching import unit
+from gatevault.core.types import CardRead, Match, Reason, Vector
 from gatevault.devices.guard import start_guard
 from gatevault.devices.pins import open_pins
 from gatevault.service import access
@@ -178,6 +180,49 @@ def test_a_matched_face_does_not_outwait_the_ledger(
             assert told == [EntryType.DECISION, EntryType.OUTCOME], "the decision, and that nothing opened"
 
     within(work)
+
+
+def test_an_erasure_that_owes_its_entry_spares_a_later_template(
+    within: Callable[[Work], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Withdrawn while the ledger refused, consented and enrolled anew: settling the old must not undo the new."""
+
+    async def work(gate: Gate) -> None:
+        gate.faces.use_model(bytes(32), 4)
+        resident = (await answer(gate, control.ResidentAdd("One")))["resident"]
+        await answer(gate, control.CardAdd(resident, "11"))
+
+        async def capture(camera: str | None) -> list[Vector]:
+            return [unit(np.array([1.0, x, 0.0, 0.0], dtype=np.float32)) for x in (0.0, 0.1, 0.2)]
+
+        async def enrolled() -> bool:
+            shown = (await answer(gate, control.Notice("en")))["sha256"]
+            giving = asyncio.create_task(answer(gate, control.ConsentGive(resident, "en", shown)))
+            while not gate.access._waiting:
+                await asyncio.sleep(0.01)
+            await gate.access.card(CardRead("11", "wiegand"))
+            await giving
+            await answer(gate, control.Enrol(resident))
+            return await gate.storage.run(gate.faces.has_template, resident)
+
+        monkeypatch.setattr(gate.enrolment, "_capture", capture)
+        assert await enrolled()
+        with monkeypatch.context() as broken:
+            broken.setattr(gate.journal, "write", refusing)
+            assert (await gate.erasure.withdraw(resident, "admin"))["certificate"]
+        assert not await gate.storage.run(gate.faces.has_template, resident)
+        assert await enrolled()
+        await gate.erasure.settle()
+        assert await gate.storage.run(gate.faces.has_template, resident)
+        assert gate.faces.residents == [resident]
+        kinds = [h.type for h, _ in gate.stores.need_ledger().entries(0)]
+        assert kinds.count(EntryType.CONSENT_WITHDRAWN) == 1, "and the old entry was made"
+
+    within(work)
+
+
+def refusing(*_: Any, **__: Any) -> int:
+    raise StoreFullError("The disk is full.")
 
 
 def test_the_presence_sensor_asks_to_enter_and_contacts_are_only_recorded(within: Callable[[Work], None]) -> None:
