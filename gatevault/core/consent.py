@@ -40,6 +40,13 @@ class ConsentState(StrEnum):
     SUPERSEDED = "superseded"
 
 
+class KeyMode(StrEnum):
+    """Whose key a template opens with: the device's, or the secret on the resident's card as well (1:1)."""
+
+    DEVICE = "device-key"
+    HOLDER = "holder-key"
+
+
 class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of a receipt's parts."""
 
@@ -85,7 +92,7 @@ class Receipt(_Value, frozen=True):
     impact_assessment: str | None = None
     alternative_offered: str = "card"
     risk_ack: bool = True
-    mode: str = "device-key"
+    mode: KeyMode = KeyMode.DEVICE
 
     def body(self) -> dict[str, Any]:
         """The receipt as plain JSON values."""

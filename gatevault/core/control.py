@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, get_args
 import msgspec
 from msgspec import Meta
 
+from gatevault.core.consent import KeyMode
 from gatevault.core.jcs import MAX_INTEGER
 from gatevault.core.wire import Message
 
@@ -18,6 +19,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=120)]
 ResidentId = Annotated[str, Meta(pattern=r"^r-[0-9a-f]{16}\Z")]
 CardText = Annotated[str, Meta(min_length=1, max_length=128)]
 Language = Annotated[str, Meta(pattern=r"^(zh|en)\Z")]
+Passphrase = Annotated[str, Meta(min_length=1, max_length=1024)]
 Uri = Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
@@ -69,6 +71,7 @@ class ConsentGive(_Private, frozen=True, tag="consent-give"):
     language: Language
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     tap: CardText | None = None
+    mode: KeyMode = KeyMode.DEVICE
 
 
 class ConsentWithdraw(Message, frozen=True, tag="consent-withdraw"):
@@ -79,9 +82,12 @@ class ConsentShow(Message, frozen=True, tag="consent-show"):
     resident: ResidentId
 
 
-class Enrol(Message, frozen=True, tag="enrol"):
+class Enrol(_Private, frozen=True, tag="enrol"):
+    """`tap` stands, on a bench, for the card of a resident whose template opens with it."""
+
     resident: ResidentId
     camera: Uri | None = None
+    tap: CardText | None = None
 
 
 class Purge(Message, frozen=True, tag="purge"):
@@ -94,6 +100,36 @@ class DoorUnlock(Message, frozen=True, tag="door-unlock"):
 
 class DoorLock(Message, frozen=True, tag="door-lock"):
     pass
+
+
+class VaultLock(Message, frozen=True, tag="vault-lock"):
+    pass
+
+
+class VaultUnlock(_Private, frozen=True, tag="vault-unlock"):
+    """The passphrase is given where the key provider asks for one."""
+
+    passphrase: Passphrase | None = None
+
+
+class VaultCheck(Message, frozen=True, tag="vault-check"):
+    pass
+
+
+class KeyShow(Message, frozen=True, tag="key-show"):
+    pass
+
+
+class KeyRotate(Message, frozen=True, tag="key-rotate"):
+    pass
+
+
+class KeyMove(_Private, frozen=True, tag="key-move"):
+    """To another key provider, or to the same one with another passphrase or policy."""
+
+    to: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\Z")]
+    passphrase: Passphrase | None = None
+    pcrs: Annotated[str, Meta(max_length=80)] | None = None
 
 
 class LedgerVerify(Message, frozen=True, tag="ledger-verify"):
@@ -134,6 +170,12 @@ Command = (
     | Purge
     | DoorUnlock
     | DoorLock
+    | VaultLock
+    | VaultUnlock
+    | VaultCheck
+    | KeyShow
+    | KeyRotate
+    | KeyMove
     | LedgerVerify
     | LedgerExport
     | WalkUp

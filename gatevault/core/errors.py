@@ -61,6 +61,12 @@ class RecordRefusedError(GateVaultError):
     code = "record-refused"
 
 
+class HolderKeyNeededError(GateVaultError):
+    """A record opens with the secret on its holder's card alone, and that card was not read."""
+
+    code = "holder-key"
+
+
 class StoreError(GateVaultError):
     """A database or file of the state cannot be read or written."""
 

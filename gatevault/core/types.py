@@ -40,6 +40,7 @@ class Reason(StrEnum):
     NO_CONSENT = "no-consent"
     SUSPENDED = "suspended"
     VAULT_LOCKED = "vault-locked"
+    HOLDER_CARD = "holder-card"
     SCHEDULE = "schedule"
     UNKNOWN_CARD = "unknown-card"
     BUSY = "busy"
@@ -155,6 +156,19 @@ def canonical_card(number: str) -> str:
     if text.isdigit():
         text = text.lstrip("0") or "0"
     return text
+
+
+SECRET_DIGITS: Final = 32
+"""Hexadecimal digits of the shortest credential that can be a key: 128 bits."""
+
+
+def is_long_secret(number: str) -> bool:
+    """Whether a canonical credential is long enough to be a key.
+
+    A UID has 8 to 20 hexadecimal digits and is told to any reader: whoever has the device would try them all. That a
+    long number was drawn at random, no program can see; fewer than eight different digits it was not.
+    """
+    return len(number) >= SECRET_DIGITS and set(number) <= set("0123456789ABCDEF") and len(set(number)) >= 8
 
 
 @dataclass(frozen=True, slots=True)

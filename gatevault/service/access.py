@@ -19,17 +19,18 @@ from typing import Any, Final, Protocol
 from gatevault.core import policy, wire
 from gatevault.core.chain import EntryType
 from gatevault.core.consent import Standing
-from gatevault.core.errors import ConflictError, DeviceError, StoreError, VisionDownError
+from gatevault.core.errors import ConflictError, DeviceError, StoreError, VaultLockedError, VisionDownError
 from gatevault.core.matching import Fusion, decide, reason_without_match
 from gatevault.core.schedule import Schedule
 from gatevault.core.settings import MatchSettings
 from gatevault.core.taps import TapCounter
-from gatevault.core.types import CardRead, Decision, Match, NoMatch, Reason, Scan, deny
+from gatevault.core.types import CardRead, Decision, Match, NoMatch, Reason, Scan, deny, is_long_secret
 from gatevault.service.clock import TrustedClock, monotonic_ms
 from gatevault.service.doorway import Doorway
 from gatevault.service.eyes import Eyes
 from gatevault.service.faces import Faces
 from gatevault.service.journal import Journal
+from gatevault.service.storage import StorageThread
 from gatevault.service.stores import Stores
 
 HELD_CARD_MS: Final = 800
@@ -37,6 +38,9 @@ HELD_CARD_MS: Final = 800
 
 LEDGER_WAIT_S: Final = 2.0
 """How long a matched face waits for the ledger: later the gate would open for nobody, or for somebody else."""
+
+HELD_S: Final = 30.0
+"""How long a holder's template is kept in RAM after their card was read."""
 
 VISION_WAIT_S: Final = 5.0
 """How long somebody at the gate waits for a vision process that is being restarted."""
@@ -78,6 +82,7 @@ class Access:
     def __init__(
         self,
         stores: Stores,
+        storage: StorageThread,
         faces: Faces,
         eyes: Eyes,
         doorway: Doorway,
@@ -88,6 +93,7 @@ class Access:
         matching: MatchSettings,
     ) -> None:
         self._stores = stores
+        self._storage = storage
         self._faces = faces
         self._eyes = eyes
         self._doorway = doorway
@@ -97,7 +103,8 @@ class Access:
         self._schedule = schedule
         self._matching = matching
         self._taps = TapCounter()
-        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._waiting: dict[str, asyncio.Future[str]] = {}
+        self._release: asyncio.TimerHandle | None = None
         self.withdraw: Callable[[str], Awaitable[None]] | None = None
         """What five taps of a card do; set by the administration."""
 
@@ -126,9 +133,9 @@ class Access:
 
     def _locked(self) -> Reason | None:
         """Why the vault or the ledger forbids a look, if so."""
-        if self._stores.vault_keys is None:
+        if not self._stores.unlocked:
             locked = self._stores.faults.get("vault")
-            damaged = self._stores.templates is None or locked is None or locked.code == "store-corrupt"
+            damaged = self._stores.vault is None or locked is None or locked.code == "store-corrupt"
             return Reason.FAULT if damaged else Reason.VAULT_LOCKED
         return Reason.FAULT if self._stores.ledger is None else None
 
@@ -144,13 +151,15 @@ class Access:
 
     def _nobody(self) -> Reason | None:
         """Why nobody could match, so that the camera stays shut."""
-        if not self._faces.residents:
+        if not self._faces.residents and self._faces.held is None:
+            if self._faces.holders:
+                return Reason.HOLDER_CARD
             return Reason.SUSPENDED if self._faces.suspended else Reason.NO_CONSENT
         return None
 
     async def _look(self, trigger_ns: int, camera: str | None) -> tuple[Match | NoMatch, int, str]:
         """Look until somebody is matched or the look ends; the frames that bore a face, and a detail."""
-        fusion = Fusion(self._faces.matrix.shape[1], self._matching.same_person)
+        fusion = Fusion(self._faces.dimension, self._matching.same_person)
         scans = 0
         hints: Counter[wire.Hint] = Counter()
         last: NoMatch | None = None
@@ -179,12 +188,19 @@ class Access:
             return NoMatch(Reason.FAULT)
         finally:
             scan.wipe()
+        held = self._faces.held
+        if held is not None:  # a holder's card was just read: one to one, before one to many
+            verdict = decide(fusion, held[1], [held[0]], self._matching)
+            if isinstance(verdict, Match) or not self._faces.residents:
+                return verdict
         return decide(fusion, self._faces.matrix, self._faces.residents, self._matching)
 
     async def _face_of(self, match: Match, began: int, frames: int) -> Passage:
         request = self._request(match.resident, self._faces.standing(match.resident))
         decision = policy.decide_face(request)
-        entry = _entry(decision, "face")
+        held = self._faces.held
+        entry = _entry(decision, "card-and-face" if held and held[0] == match.resident else "face")
+        self._faces.release_held()
         try:
             async with asyncio.timeout(LEDGER_WAIT_S):
                 await self._journal.enter(EntryType.DECISION, entry, resident=match.resident)
@@ -214,31 +230,44 @@ class Access:
         decision = policy.decide_card(self._request(owner, Standing.NONE))
         await self._journal.enter_soon(EntryType.DECISION, _entry(decision, "card"), resident=owner)
         passage = await self._carry_out(decision, owner, began, 0)
-        await self._own_card(card, owner, repeat_ms)
+        await self._own_card(card, owner, read.number, repeat_ms)
         return passage
 
-    async def _own_card(self, card: bytes, owner: str, repeat_ms: int) -> None:
-        """What a resident's own card does beside opening: consent, and withdrawal."""
+    async def _own_card(self, card: bytes, owner: str, number: str, repeat_ms: int) -> None:
+        """What a resident's own card does beside opening: consent, its holder's template, and withdrawal."""
         waiting = self._waiting.get(owner)
         if waiting is not None and not waiting.done():
-            waiting.set_result(None)
+            waiting.set_result(number)
+        if owner in self._faces.holders and is_long_secret(number):
+            await self._open_held(owner, number)
         if self._taps.tap(card, monotonic_ms(), repeat_ms) and self.withdraw is not None:
             await self.withdraw(owner)
 
-    async def own_tap(self, resident: str, timeout_s: float) -> bool:
-        """Wait until this resident taps a card of their own; tells whether they did in time."""
+    async def _open_held(self, owner: str, number: str) -> None:
+        """Open a holder's template with the secret just read, for as long as it takes to be seen."""
+        try:
+            captures = await self._storage.run(self._faces.open_held, owner, number)
+        except (StoreError, VaultLockedError):
+            return  # the card has opened the gate; the face stays off
+        if captures is not None:
+            self._faces.hold(owner, captures)
+            if self._release is not None:
+                self._release.cancel()
+            self._release = asyncio.get_running_loop().call_later(HELD_S, self._faces.release_held)
+
+    async def own_tap(self, resident: str, timeout_s: float) -> str | None:
+        """Wait until this resident taps a card of their own; its number, or None if they did not in time."""
         if resident in self._waiting:
             raise ConflictError("This resident's card is being waited for already: tap it, or wait a minute.")
         future = asyncio.get_running_loop().create_future()
         self._waiting[resident] = future
         try:
             async with asyncio.timeout(timeout_s):
-                await future
+                return await future
         except TimeoutError:
-            return False
+            return None
         finally:
             del self._waiting[resident]
-        return True
 
     # --- the common tail ---------------------------------------------------------------------
 

@@ -82,7 +82,7 @@ async def _stop(gate: Gate, control: ControlServer) -> None:
     await gate.eyes.close()
     if gate.vision is not None:
         await gate.vision.stop()
-    gate.faces.clear()
+    gate.faces.close()
     with contextlib.suppress(StoreError):
         await gate.journal.enter(EntryType.STOPPED, {})
     gate.storage.close()

@@ -11,34 +11,42 @@ import numpy as np
 
 from gatevault.core import wire
 from gatevault.core.chain import EntryType
-from gatevault.core.errors import EnrolmentError, VisionDownError
+from gatevault.core.consent import KeyMode, Receipt
+from gatevault.core.errors import ConsentError, EnrolmentError, VisionDownError
 from gatevault.core.matching import template_mean, unit
 from gatevault.core.settings import EnrolmentSettings
-from gatevault.core.types import Scan, Vector
+from gatevault.core.types import Scan, Vector, is_long_secret
 from gatevault.service.eyes import Eyes
 from gatevault.service.faces import fingerprint
 from gatevault.service.house import House
+from gatevault.service.own_taps import TOO_SHORT, OwnTaps
+from gatevault.vault.keys import Secret, holder_key
 from gatevault.vault.registry import TodoKind
 
 
 class Enrolment:
     """Runs on the event loop; the disk work goes to the storage thread."""
 
-    def __init__(self, house: House, eyes: Eyes) -> None:
+    def __init__(self, house: House, eyes: Eyes, taps: OwnTaps) -> None:
         self._house = house
         self._eyes = eyes
+        self._taps = taps
 
-    async def enrol(self, resident: str, camera: str | None, say: Callable[[str], None]) -> dict[str, Any]:
+    async def enrol(
+        self, resident: str, camera: str | None, tap: str | None, say: Callable[[str], None]
+    ) -> dict[str, Any]:
         """Take captures of a resident who consents, and seal them in place of any earlier template.
 
-        The camera stays shut unless the consent lives and the vault is open. ConsentError,
-        VaultLockedError, EnrolmentError, VisionDownError, StoreError.
+        For a holder-key consent their card is read first; `tap` stands for it on a bench. The camera stays shut
+        unless the consent lives and the vault is open. ConsentError, VaultLockedError, EnrolmentError,
+        VisionDownError, StoreError.
         """
         house = self._house
         house.check_writable()
-        house.stores.need_vault_keys()
+        house.stores.need_open_vault()
         await house.storage.run(house.stores.need_registry().resident, resident)
         receipt = house.faces.require_consent(resident)
+        holder = await self._holder(resident, receipt, tap, say)
         say("The camera is looking: one person in front of it, from several sides.")
         captures = await self._capture(camera)
         matrix = np.stack(captures)
@@ -49,28 +57,45 @@ class Enrolment:
         def work() -> None:
             house.finish_all()  # an erasure that still owes its entry must not erase this template later
             house.faces.require_consent(resident)  # withdrawn meanwhile by five taps?
-            sealed = house.faces.seal(resident, receipt, matrix, model)
-            record = house.stores.house.record_id(resident)
+            row = house.faces.seal(resident, receipt, matrix, model, holder)
             payload = {"captures": len(matrix), "model": model.hex()[:16]}
             todo = house.todo(
                 TodoKind.ENROL,
                 resident,
                 EntryType.ENROLLED,
                 payload,
-                record=record.hex(),
-                sealed=fingerprint(sealed),
+                record=row.record.hex(),
+                sealed=fingerprint(row),
             )
             house.stores.need_registry().put_todo(todo)
-            house.stores.need_templates().put(record, model, sealed)
+            house.stores.need_open_vault().put(row)
             house.finish(todo)
 
         count = len(matrix)
         try:
             await house.storage.run(work)
-            house.faces.add(resident, matrix)
+            if holder is None:
+                house.faces.add(resident, matrix)
+            else:
+                house.faces.drop(resident)
+                house.faces.holders.add(resident)
         finally:
             matrix.fill(0.0)
-        return {"resident": resident, "captures": count, "model": model.hex()[:16]}
+            if holder is not None:
+                holder.wipe()
+        return {"resident": resident, "captures": count, "model": model.hex()[:16], "mode": receipt.mode.value}
+
+    async def _holder(
+        self, resident: str, receipt: Receipt, tap: str | None, say: Callable[[str], None]
+    ) -> Secret | None:
+        """The key that this resident's card gives, where their consent asks for one. ConsentError."""
+        if receipt.mode is not KeyMode.HOLDER:
+            return None
+        say("This consent is for a template that opens with the resident's card alone: tap that card within 60 seconds.")
+        number = await self._taps.of(resident, tap)
+        if number is None or not is_long_secret(number):
+            raise ConsentError(f"{'No card was tapped' if number is None else TOO_SHORT}: nothing was kept.")
+        return holder_key(number, self._house.stores.house.record_id(resident))
 
     async def _capture(self, camera: str | None) -> list[Vector]:
         """Unit captures of one person, each shape (d,), different from one another and in agreement."""

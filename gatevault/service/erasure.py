@@ -6,10 +6,10 @@ import dataclasses
 from typing import Any
 
 from gatevault.core.chain import EntryType
-from gatevault.core.consent import ConsentState, Standing, stamp
+from gatevault.core.consent import ConsentState, Standing
 from gatevault.core.errors import ConsentError, NotFoundError
 from gatevault.service.house import House
-from gatevault.vault.registry import Todo, TodoKind
+from gatevault.vault.registry import TodoKind
 
 
 class Erasure:
@@ -39,7 +39,7 @@ class Erasure:
         house.stores.people[resident] = dataclasses.replace(person, receipt=ended)
 
         def work() -> dict[str, Any] | None:
-            todo = self._todo(TodoKind.ERASE, resident, EntryType.CONSENT_WITHDRAWN, {"way": way})
+            todo = house.erasing(TodoKind.ERASE, resident, EntryType.CONSENT_WITHDRAWN, {"way": way})
             with house.changed(resident):
                 house.stores.need_registry().put_receipts([ended], todo)
                 return house.finish(todo)
@@ -73,7 +73,7 @@ class Erasure:
                 raise NotFoundError("This resident has no template: there is nothing to purge.")
 
         def work() -> dict[str, Any] | None:
-            todo = self._todo(TodoKind.ERASE, resident, EntryType.PURGED, {"way": "admin"})
+            todo = house.erasing(TodoKind.ERASE, resident, EntryType.PURGED, {"way": "admin"})
             house.stores.need_registry().put_todo(todo)
             return house.finish(todo)
 
@@ -90,7 +90,7 @@ class Erasure:
             house.stores.need_registry().resident(resident)
 
         def work() -> dict[str, Any] | None:
-            todo = self._todo(TodoKind.REMOVE, resident, EntryType.RESIDENT_REMOVED, {})
+            todo = house.erasing(TodoKind.REMOVE, resident, EntryType.RESIDENT_REMOVED, {})
             house.stores.need_registry().put_todo(todo)
             return house.finish(todo)
 
@@ -101,14 +101,14 @@ class Erasure:
     async def expire(self) -> int:
         """Destroy the templates whose consent has run out; how many."""
         house = self._house
-        if house.stores.registry is None or house.stores.templates is None or house.stores.ledger is None:
+        if house.stores.registry is None or house.stores.vault is None or house.stores.ledger is None:
             return 0
         ended = [r for r in list(house.stores.people) if house.faces.standing(r) is Standing.EXPIRED]
 
         def work(resident: str) -> int:
             if not house.faces.has_template(resident):
                 return 0
-            todo = self._todo(TodoKind.ERASE, resident, EntryType.PURGED, {"way": "expired"})
+            todo = house.erasing(TodoKind.ERASE, resident, EntryType.PURGED, {"way": "expired"})
             house.stores.need_registry().put_todo(todo)
             house.finish(todo)
             return 1
@@ -118,18 +118,3 @@ class Erasure:
             house.faces.drop(resident)
             count += await house.storage.run(work, resident)
         return count
-
-    def _todo(self, kind: TodoKind, resident: str, entry: EntryType, payload: dict[str, Any]) -> Todo:
-        house = self._house
-        person = house.stores.people.get(resident)
-        receipt = person.receipt if person else None
-        return house.todo(
-            kind,
-            resident,
-            entry,
-            payload,
-            record=house.stores.house.record_id(resident).hex(),
-            receipt=receipt.receipt_id if receipt else "",
-            template="yes" if house.stores.templates and house.faces.has_template(resident) else "no",
-            time=stamp(house.clock.now()),
-        )

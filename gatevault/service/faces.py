@@ -4,32 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
-from gatevault.core.consent import Receipt, Standing, standing
-from gatevault.core.errors import ConsentError, EnrolmentError, RecordRefusedError, StoreError
+from gatevault.core.consent import KeyMode, Receipt, Standing, standing
+from gatevault.core.errors import (
+    ConsentError,
+    EnrolmentError,
+    HolderKeyNeededError,
+    RecordRefusedError,
+    StoreError,
+    VaultLockedError,
+)
 from gatevault.core.matching import Gallery as Matrix
 from gatevault.core.matching import template_mean
 from gatevault.service.clock import TrustedClock
 from gatevault.service.stores import Stores
 from gatevault.vault.gallery import Gallery
-from gatevault.vault.sealing import Bond, SealedTemplate, open_template, seal_template
+from gatevault.vault.keys import Secret, holder_key
+from gatevault.vault.record import Captures
+from gatevault.vault.templates import Row
+
+
+_EMPTY = np.empty((0, 0), dtype=np.float32)
 
 
 class Faces:
     """Templates of residents who consent, in RAM while the vault is unlocked."""
 
-    def __init__(self, stores: Stores, clock: TrustedClock, notices: frozenset[str]) -> None:
+    def __init__(self, stores: Stores, clock: TrustedClock, notices: frozenset[str], slots: int) -> None:
+        """`slots`: captures that every sealed record has room for, so that lengths tell nothing."""
         self._stores = stores
         self._clock = clock
         self._notices = notices
+        self._slots = slots
         self._gallery: Gallery | None = None
+        self._held: Gallery | None = None
         self.model: bytes = b""
-        self._dimension = 0
+        self.dimension = 0
         self.suspended: set[str] = set()
         """Residents whose template is of another network, or whose consent does not carry it."""
+        self.holders: set[str] = set()
+        """Residents whose template opens with their card alone."""
         self.refused = 0
         """Records that did not open: altered, swapped, or without their receipt."""
         self.unreadable: StoreError | None = None
@@ -45,7 +62,14 @@ class Faces:
     @property
     def matrix(self) -> Matrix:
         """Unit rows, shape (n, d), in the order of `residents`."""
-        return self._gallery.matrix if self._gallery else np.empty((0, 0), dtype=np.float32)
+        return self._gallery.matrix if self._gallery else _EMPTY
+
+    @property
+    def held(self) -> tuple[str, Matrix] | None:
+        """The holder whose card was just read, and their one row, shape (1, d)."""
+        if self._held is None or not self._held.residents:
+            return None
+        return self._held.residents[0], self._held.matrix
 
     @property
     def protection(self) -> str:
@@ -58,120 +82,165 @@ class Faces:
             return Standing.NONE
         return standing(person.receipt, self._clock.now(), self._notices, person.born)
 
-    def add(self, resident: str, captures: npt.NDArray[np.float32]) -> None:
+    def add(self, resident: str, captures: Captures) -> None:
         """Put captures of shape (k, d) into the gallery as their mean, and overwrite them.
 
         Nothing is put there for somebody who withdrew while their template was being opened.
         """
-        if self._gallery is not None and self.standing(resident) is Standing.LIVE:
+        self.suspended.discard(resident)
+        self.holders.discard(resident)
+        self._put(self._gallery, resident, captures)
+
+    def hold(self, resident: str, captures: Captures) -> None:
+        """Keep one holder's template for a moment, in place of any other, to be matched 1:1; as `add`."""
+        self.release_held()
+        self._put(self._held, resident, captures)
+
+    def release_held(self) -> None:
+        """Overwrite the holder's row."""
+        if self._held is not None:
+            self._held.clear()
+
+    def _put(self, gallery: Gallery | None, resident: str, captures: Captures) -> None:
+        if gallery is not None and self.standing(resident) is Standing.LIVE:
             mean = template_mean(captures)
-            self._gallery.put(resident, mean)
+            gallery.put(resident, mean)
             mean.fill(0.0)
-            self.suspended.discard(resident)
         captures.fill(0.0)
 
     def drop(self, resident: str) -> None:
         """Overwrite this resident's row: no face of theirs opens from now on."""
-        if self._gallery is not None:
-            self._gallery.remove(resident)
+        for gallery in (self._gallery, self._held):
+            if gallery is not None:
+                gallery.remove(resident)
         self.suspended.discard(resident)
+        self.holders.discard(resident)
 
-    def clear(self) -> None:
-        if self._gallery is not None:
-            self._gallery.clear()
+    def close(self) -> None:
+        """Overwrite everything: nobody matches until `use_model`."""
+        for gallery in (self._gallery, self._held):
+            if gallery is not None:
+                gallery.clear()
+        self._gallery = self._held = None
+        self.model = b""
+        self.opened.clear()
 
     # --- on the storage thread ---------------------------------------------------------------
 
-    def open_all(self) -> list[tuple[str, npt.NDArray[np.float32]]]:
-        """Open the template of everybody whose consent lives. The caller gives each to `add`."""
+    def begin(self) -> list[str]:
+        """Whose templates there are to open: everybody's, some at a time, by `open_some`."""
         self.refused, self.unreadable = 0, None
         self.suspended.clear()
-        opened: list[tuple[str, npt.NDArray[np.float32]]] = []
+        self.holders.clear()
+        return list(self._stores.people)
+
+    def open_some(self, residents: Iterable[str]) -> list[tuple[str, Captures]]:
+        """Open the templates of those whose consent lives. The caller gives each to `add`."""
+        opened: list[tuple[str, Captures]] = []
         try:
-            for resident in list(self._stores.people):
+            for resident in residents:
                 captures = self._open_one(resident)
                 if captures is not None:
                     opened.append((resident, captures))
         except StoreError as error:
             self.unreadable = error
+        except VaultLockedError:  # locked meanwhile
+            pass
         return opened
 
-    def reopen(self, resident: str) -> npt.NDArray[np.float32] | None:
+    def reopen(self, resident: str) -> Captures | None:
         """One resident's captures after a renewed consent, if there is a template. StoreError."""
-        if self._stores.vault_keys is None or not self.model:
-            return None
-        return self._open_one(resident)
+        return self._open_one(resident) if self._stores.unlocked and self.model else None
 
-    def _open_one(self, resident: str) -> npt.NDArray[np.float32] | None:
-        record = self._stores.house.record_id(resident)
-        found = self._stores.need_templates().get(record)
-        if found is None:
+    def open_held(self, resident: str, number: str) -> Captures | None:
+        """A holder's captures, with the secret that was read from their card; None where it is not the one."""
+        row = self._row(resident)
+        if row is None or not self._stores.unlocked or not self._usable(resident, row):
             return None
-        model, sealed = found
-        if model != self.model or self.standing(resident) is not Standing.LIVE:
+        key = holder_key(number, row.record)
+        try:
+            return self._unseal(resident, row, key)
+        except RecordRefusedError:  # another card of theirs
+            return None
+        finally:
+            key.wipe()
+
+    def _open_one(self, resident: str) -> Captures | None:
+        row = self._row(resident)
+        if row is None:
+            return None
+        if not self._usable(resident, row):
             self.suspended.add(resident)
             return None
         try:
-            captures = self._unseal(resident, record, model, sealed)
+            return self._unseal(resident, row, None)
+        except HolderKeyNeededError:
+            self.holders.add(resident)
+        except RecordRefusedError:
+            self.refused += 1
+        return None
+
+    def _row(self, resident: str) -> Row | None:
+        try:
+            return self._stores.need_vault().get(self._stores.house.record_id(resident))
         except RecordRefusedError:
             self.refused += 1
             return None
-        if captures.shape[1] != self._dimension:  # a vision that lied of its network
+
+    def _usable(self, resident: str, row: Row) -> bool:
+        return row.model == self.model and self.standing(resident) is Standing.LIVE
+
+    def _unseal(self, resident: str, row: Row, holder: Secret | None) -> Captures:
+        """Open under the live receipt, or under one that it renewed, and then seal it anew."""
+        vault = self._stores.need_open_vault()
+        try:
+            captures = vault.open(row, self._stores.people[resident].binding, holder)
+        except RecordRefusedError:
+            captures = self._unseal_renewed(resident, row, holder)
+        if captures.shape[1] != self.dimension:  # a vision that lied of its network
             captures.fill(0.0)
-            self.refused += 1
-            return None
+            raise RecordRefusedError("A template is of another dimension than the network's.")
         return captures
 
-    def _unseal(
-        self, resident: str, record: bytes, model: bytes, sealed: SealedTemplate
-    ) -> npt.NDArray[np.float32]:
-        """Open under the live receipt, or under one that it renewed, and then seal it anew."""
-        wrap = self._stores.need_vault_keys().wrap
+    def _unseal_renewed(self, resident: str, row: Row, holder: Secret | None) -> Captures:
         receipts = {r.receipt_id: r for r, _ in self._stores.need_registry().receipts(resident)}
         live = self.require_consent(resident)
-        receipt: Receipt | None = live
+        receipt = receipts.pop(live.supersedes or "", None)
         while receipt is not None:
             try:
-                captures = open_template(wrap, self._bond(record, receipt, model), sealed)
+                captures = self._stores.need_open_vault().open(row, receipt.binding(), holder)
             except RecordRefusedError:
                 receipt = receipts.pop(receipt.supersedes or "", None)
                 continue
-            if receipt is not live:
-                self.store(resident, live, captures, model)
+            self._stores.need_open_vault().put(self.seal(resident, live, captures, row.model, holder))
             return captures
         raise RecordRefusedError("A template does not open under its resident's consent.")
 
     def seal(
-        self, resident: str, receipt: Receipt, captures: npt.NDArray[np.float32], model: bytes
-    ) -> SealedTemplate:
+        self, resident: str, receipt: Receipt, captures: Captures, model: bytes, holder: Secret | None = None
+    ) -> Row:
         """Seal unit captures, shape (k, d), bound to this device, resident, consent and network.
 
         EnrolmentError where they are not of the gallery's dimension.
         """
-        if captures.shape[1] != self._dimension:
+        if captures.shape[1] != self.dimension:
             raise EnrolmentError("Vision sent faces of another network than the gate's: nothing was kept.")
-        record = self._stores.house.record_id(resident)
-        return seal_template(self._stores.need_vault_keys().wrap, self._bond(record, receipt, model), captures)
-
-    def store(self, resident: str, receipt: Receipt, captures: npt.NDArray[np.float32], model: bytes) -> None:
-        record = self._stores.house.record_id(resident)
-        self._stores.need_templates().put(record, model, self.seal(resident, receipt, captures, model))
+        if (receipt.mode is KeyMode.HOLDER) is not (holder is not None):
+            raise ConsentError("The consent is for another kind of key than this: nothing was kept.")
+        vault = self._stores.need_open_vault()
+        place = vault.place(self._stores.house.record_id(resident), model)
+        return vault.seal(place, receipt.binding(), captures, self._slots, holder)
 
     def has_template(self, resident: str) -> bool:
-        return self._stores.need_templates().get(self._stores.house.record_id(resident)) is not None
-
-    def _bond(self, record: bytes, receipt: Receipt, model: bytes) -> Bond:
-        device = self._stores.device
-        return Bond(device.device, device.bench, record, receipt.binding(), model)
+        return self._stores.need_vault().has(self._stores.house.record_id(resident))
 
     # --- when vision has told its network ----------------------------------------------------
 
     def use_model(self, model: bytes, dimension: int) -> None:
         """Begin an empty gallery for this network's embeddings."""
-        self.clear()
-        self.opened.clear()
-        self.model, self._dimension = model, dimension
-        self._gallery = Gallery(dimension)
+        self.close()
+        self.model, self.dimension = model, dimension
+        self._gallery, self._held = Gallery(dimension), Gallery(dimension)
 
     def require_consent(self, resident: str) -> Receipt:
         """The live receipt that a template of this resident will be bound to. ConsentError."""
@@ -192,6 +261,6 @@ _WHY_NOT = {
 }
 
 
-def fingerprint(sealed: SealedTemplate) -> str:
-    """Names one sealed record, to tell after a crash whether it was stored."""
-    return hashlib.sha256(sealed.wrapped_key + sealed.sealed).hexdigest()
+def fingerprint(row: Row) -> str:
+    """Names one sealed record, to tell after a crash whether it was stored; a rotation does not change it."""
+    return hashlib.sha256(row.template.sealed).hexdigest()

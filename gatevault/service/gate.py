@@ -29,7 +29,9 @@ from gatevault.service.eyes import Eyes
 from gatevault.service.faces import Faces
 from gatevault.service.house import House
 from gatevault.service.journal import Journal
+from gatevault.service.keykeeper import KeyKeeper
 from gatevault.service.notice import current_hashes
+from gatevault.service.own_taps import OwnTaps
 from gatevault.service.panel import Panel
 from gatevault.service.people import People
 from gatevault.service.storage import StorageThread
@@ -40,6 +42,9 @@ log = logging.getLogger("gatevault")
 
 VISION_SOCKET: Final = "vision.sock"
 """Its name in the runtime directory."""
+
+CHUNK: Final = 64
+"""Templates opened at a time: so few are in RAM beside the gallery, and the loop goes on hearing cards."""
 
 
 class Gate:
@@ -63,7 +68,8 @@ class Gate:
         self.storage = StorageThread()
         self.clock = TrustedClock(stores.latest)
         self.journal = Journal(stores, self.storage, self.clock)
-        self.faces = Faces(stores, self.clock, current_hashes(self.settings))
+        slots = self.settings.enrolment.max_captures
+        self.faces = Faces(stores, self.clock, current_hashes(self.settings), slots)
         camera = _camera(self.settings.gate.camera)
         self.vision = VisionProcess(self.runtime, VISION_SOCKET) if self.settings.gate.start_vision else None
         self.eyes = Eyes(
@@ -75,6 +81,7 @@ class Gate:
         schedule = parse(self.settings.schedule.hours)
         self.access = Access(
             stores,
+            self.storage,
             self.faces,
             self.eyes,
             self.doorway,
@@ -86,8 +93,10 @@ class Gate:
         )
         self.house = House(stores, self.storage, self.clock, self.journal, self.faces, self.settings)
         self.erasure = Erasure(self.house)
-        self.enrolment = Enrolment(self.house, self.eyes)
-        self.people = People(self.house, self.access)
+        taps = OwnTaps(self.access, device.bench)
+        self.enrolment = Enrolment(self.house, self.eyes, taps)
+        self.people = People(self.house, taps)
+        self.keys = KeyKeeper(self.house, self._open_gallery)
         self.access.withdraw = self._withdraw_by_card
         self.readers: list[Reader] = build_readers(self.board, self.settings.readers.wedge, bench=device.bench)
         self.sensors: Sensors | None = None
@@ -165,16 +174,22 @@ class Gate:
         self.panel.withdrawn()
 
     def _vision_ready(self, ready: wire.Ready) -> None:
-        """Vision has told its network: open the gallery for it, once."""
-        model = bytes.fromhex(ready.model)
-        if self.stores.vault_keys is None or model == self.faces.model:
-            return
-        self.faces.use_model(model, ready.dimension)
-        self.go(self._open_gallery())
+        """Vision has told its network: open the gallery for it, unless it is open."""
+        if bytes.fromhex(ready.model) != self.faces.model:
+            self._open_gallery()
 
-    async def _open_gallery(self) -> None:
-        for resident, captures in await self.storage.run(self.faces.open_all):
-            self.faces.add(resident, captures)
+    def _open_gallery(self) -> None:
+        """Begin the gallery for vision's network, once both it and the vault's key are there."""
+        ready = self.eyes.ready
+        if self.stores.unlocked and ready is not None:
+            self.faces.use_model(bytes.fromhex(ready.model), ready.dimension)
+            self.go(self._fill_gallery())
+
+    async def _fill_gallery(self) -> None:
+        residents = await self.storage.run(self.faces.begin)
+        for start in range(0, len(residents), CHUNK):
+            for resident, captures in await self.storage.run(self.faces.open_some, residents[start : start + CHUNK]):
+                self.faces.add(resident, captures)
         self.faces.opened.set()
 
 

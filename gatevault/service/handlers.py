@@ -37,10 +37,10 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
     async def enrol(command: control.Enrol, say: Say) -> dict[str, Any]:
         if command.camera is not None and not gate.stores.device.bench:
             raise BenchOnlyError("--camera belongs to a bench: a gate enrols with the camera of its config.toml.")
-        return await gate.enrolment.enrol(command.resident, command.camera, say)
+        return await gate.enrolment.enrol(command.resident, command.camera, command.tap, say)
 
     async def consent_give(c: control.ConsentGive, say: Say) -> dict[str, Any]:
-        answer = await people.give_consent(c.resident, c.language, c.sha256, c.tap, say)
+        answer = await people.give_consent(c.resident, c.language, c.sha256, c.tap, c.mode, say)
         gate.panel.consent_done()
         return answer
 
@@ -90,6 +90,12 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
         control.Purge: lambda c, say: erasure.purge(c.resident),
         control.DoorUnlock: door_unlock,
         control.DoorLock: door_lock,
+        control.VaultLock: lambda c, say: gate.keys.lock("admin"),
+        control.VaultUnlock: lambda c, say: gate.keys.unlock(c.passphrase),
+        control.VaultCheck: lambda c, say: gate.house.storage.run(vault_check, gate.stores),
+        control.KeyShow: lambda c, say: gate.keys.show(),
+        control.KeyRotate: lambda c, say: gate.keys.rotate(),
+        control.KeyMove: lambda c, say: gate.keys.move(c.to, KeyOptions(c.passphrase, c.pcrs)),
         control.LedgerVerify: ledger_verify,
         control.LedgerExport: ledger_export,
     }

@@ -9,19 +9,22 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from gatevault.core.chain import EntryType
-from gatevault.core.errors import StoreError, StoreFullError
+from gatevault.core.consent import stamp
+from gatevault.core.errors import StoreError, StoreFullError, VaultLockedError
 from gatevault.core.settings import Settings
 from gatevault.service.certificate import deletion_certificate
 from gatevault.service.clock import TrustedClock
 from gatevault.service.faces import Faces, fingerprint
 from gatevault.service.journal import Journal
+from gatevault.service.state import key_provider
 from gatevault.service.storage import StorageThread
 from gatevault.service.stores import Stores
+from gatevault.vault.providers.port import KeyProvider
 from gatevault.vault.registry import Todo, TodoKind
 
 RESERVE_BYTES: Final = 512 * 1024
@@ -47,43 +50,99 @@ class House:
             payload = {**payload, "subject": person.subject(self.clock.now())}
         return Todo(secrets.token_hex(16), kind, resident, entry, payload, detail)
 
+    def erasing(self, kind: TodoKind, resident: str, entry: EntryType, payload: dict[str, Any]) -> Todo:
+        """An operation to come that destroys this resident's template, and what its certificate will say."""
+        person = self.stores.people.get(resident)
+        receipt = person.receipt if person else None
+        return self.todo(
+            kind,
+            resident,
+            entry,
+            payload,
+            record=self.stores.house.record_id(resident).hex(),
+            receipt=receipt.receipt_id if receipt else "",
+            template="yes" if self.stores.vault and self.faces.has_template(resident) else "no",
+            time=stamp(self.clock.now()),
+        )
+
     def finish(self, todo: Todo) -> dict[str, Any] | None:
         """Carry out an operation that the registry has committed to; a certificate, if it erased.
 
-        Steps: 1 the vault; 2 the registry; 3 the ledger, once only; 4 the operation is done.
-        StoreError leaves it to the daemon's housekeeping, or to the next start.
+        Steps: 1 the vault; 2 the registry; 3 the ledger, once only; 4 the operation is done. StoreError leaves
+        it to the daemon's housekeeping, or to the next start. While the vault is locked, rows go at once, and
+        the operation waits for the rotation, and with it a certificate, until it is unlocked.
         """
-        registry = self.stores.need_registry()
-        certificate: dict[str, Any] | None = None
         if todo.kind is TodoKind.ENROL and not self._stored(todo):
-            registry.drop_todo(todo.op)
+            return self._drop(todo)
+        if todo.kind is TodoKind.ROTATE and not self._rotated(todo):
             return None
+        certificate, owed = None, False
         if todo.kind in (TodoKind.ERASE, TodoKind.REMOVE):
-            self.stores.need_templates().erase(bytes.fromhex(todo.detail["record"]))
-            certificate = registry.sign_certificate(deletion_certificate(todo, self.stores.device.device))
-        if todo.kind is TodoKind.REMOVE:
-            registry.remove_resident(todo.resident)
-            self.stores.people.pop(todo.resident, None)
-            self.stores.reload_cards()
-        elif certificate is not None:
-            registry.put_certificate(todo.op, todo.resident, certificate)
+            owed = not self._erased(todo)
+            certificate = self._certify(todo, owed)
         try:
             self.journal.write(todo.entry, todo.payload, todo.op)
         except StoreError:
             if certificate is None:
                 raise
             return certificate  # erased all the same; the entry is owed, see `finish_all`
-        registry.drop_todo(todo.op)
-        return certificate
+        return certificate if owed else self._drop(todo, certificate)
 
     def finish_all(self) -> int:
-        """End what a crash or a full disk left half done; how many operations there were. StoreError."""
-        if self.stores.registry is None or self.stores.templates is None or self.stores.ledger is None:
+        """End what a crash, a full disk or a locked vault left half done; how many operations there were. StoreError."""
+        if self.stores.registry is None or self.stores.vault is None or self.stores.ledger is None:
             return 0
+        with suppress(VaultLockedError):
+            self.stores.vault.settle()
         pending = self.stores.registry.todos()
         for todo in pending:
             self.finish(todo)
         return len(pending)
+
+    def _drop(self, todo: Todo, certificate: dict[str, Any] | None = None) -> dict[str, Any] | None:
+        self.stores.need_registry().drop_todo(todo.op)
+        return certificate
+
+    def _erased(self, todo: Todo) -> bool:
+        """Erase a template, with REMOVE all else of a resident; whether the keys were rotated as well."""
+        vault, rotated = self.stores.need_vault(), False
+        with suppress(VaultLockedError):  # also a TPM that does not answer: the row is gone, the rotation is owed
+            vault.erase(bytes.fromhex(todo.detail["record"]))
+            rotated = vault.unlocked
+        if todo.kind is TodoKind.REMOVE:
+            self.stores.need_registry().remove_resident(todo.resident)
+            self.stores.people.pop(todo.resident, None)
+            self.stores.reload_cards()
+        return rotated
+
+    def _certify(self, todo: Todo, owed: bool) -> dict[str, Any] | None:
+        """Sign a certificate, and keep it for its resident. One who withdraws from a locked vault has it at the unlock."""
+        registry, vault = self.stores.need_registry(), self.stores.need_vault()
+        if owed and todo.kind is TodoKind.ERASE:
+            return None
+        provider = None if owed else vault.provider
+        signed = registry.sign_certificate(deletion_certificate(todo, self.stores.device.device, provider))
+        if todo.kind is TodoKind.ERASE:
+            registry.put_certificate(todo.op, todo.resident, signed)
+        return signed
+
+    def _rotated(self, todo: Todo) -> bool:
+        """Rotate the keys, and leave the provider that they were moved from; False where that must wait or was void."""
+        vault, detail = self.stores.need_vault(), todo.detail
+        if not vault.unlocked:
+            return False
+        if vault.provider.name != detail["to"]:  # a crash before the move
+            self._provider(detail["to"]).destroy()
+            self._drop(todo)
+            return False
+        if vault.epoch <= int(detail["epoch"]):
+            vault.rotate()
+        if detail["from"] != detail["to"]:
+            self._provider(detail["from"]).destroy()
+        return True
+
+    def _provider(self, name: str) -> KeyProvider:
+        return key_provider(self.stores.paths, name, self.stores.key_options)
 
     @contextmanager
     def changed(self, resident: str) -> Iterator[None]:
@@ -95,19 +154,20 @@ class House:
                 self.stores.load_person(resident)
 
     def _stored(self, todo: Todo) -> bool:
-        found = self.stores.need_templates().get(bytes.fromhex(todo.detail["record"]))
-        return found is not None and fingerprint(found[1]) == todo.detail["sealed"]
+        found = self.stores.need_vault().get(bytes.fromhex(todo.detail["record"]))
+        return found is not None and fingerprint(found) == todo.detail["sealed"]
 
     def check_open(self) -> None:
         """Refuse to begin what has no place to be kept. StoreError."""
         self.stores.need_registry()
-        self.stores.need_templates()
+        self.stores.need_vault()
         self.stores.need_ledger()
 
     def check_writable(self) -> None:
         """Refuse to begin what could end half done on a disk that is nearly full. StoreError."""
         self.check_open()
-        if shutil.disk_usage(self.stores.paths.root).free < RESERVE_BYTES:
+        vault = self.stores.paths.vault.stat().st_size  # a rotation writes it anew, to the WAL and then here
+        if shutil.disk_usage(self.stores.paths.root).free < RESERVE_BYTES + 2 * vault:
             raise StoreFullError(
                 "The disk is full: nothing was changed. Free some space; cards keep opening the gate."
             )

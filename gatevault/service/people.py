@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from gatevault.core.chain import EntryType
 from gatevault.core.consent import (
     ConsentState,
     Event,
+    KeyMode,
     NoticeRef,
     Receipt,
     Standing,
@@ -18,24 +18,20 @@ from gatevault.core.consent import (
     months_later,
     stamp,
 )
-from gatevault.core.errors import BenchOnlyError, ConsentError, NotFoundError, UsageError
-from gatevault.core.types import CardRead, canonical_card
+from gatevault.core.errors import ConsentError, NotFoundError
+from gatevault.core.types import is_long_secret
 from gatevault.service import notice
-from gatevault.service.access import Access
 from gatevault.service.house import House
+from gatevault.service.own_taps import TOO_SHORT, OwnTaps, typed_card
 from gatevault.service.stores import Person
 from gatevault.vault.registry import Registry, Resident, TodoKind
-
-TAP_WAIT_S: Final = 60.0
-"""How long a consent waits for the resident's card."""
-
 
 class People:
     """Runs on the event loop; the disk work goes to the storage thread."""
 
-    def __init__(self, house: House, access: Access) -> None:
+    def __init__(self, house: House, taps: OwnTaps) -> None:
         self._house = house
-        self._access = access
+        self._taps = taps
 
     # --- residents ---------------------------------------------------------------------------
 
@@ -75,7 +71,9 @@ class People:
     def _template(self, resident: str) -> str:
         if resident in self._house.faces.residents:
             return "active"
-        if self._house.stores.templates is None:
+        if resident in self._house.faces.holders:
+            return "holder-key"
+        if self._house.stores.vault is None:
             return "unknown"
         return "suspended" if self._house.faces.has_template(resident) else "none"
 
@@ -124,7 +122,7 @@ class People:
 
     async def add_card(self, resident: str, number: str) -> dict[str, Any]:
         """Give a resident a card. ConflictError where it is somebody's already."""
-        house, card = self._house, _card(number)
+        house, card = self._house, typed_card(number)
 
         def work() -> None:
             house.check_writable()
@@ -138,7 +136,7 @@ class People:
 
     async def remove_card(self, number: str) -> dict[str, Any]:
         """Take a card from its resident: it opens nothing from now on. NotFoundError."""
-        house, card = self._house, _card(number)
+        house, card = self._house, typed_card(number)
 
         def work() -> str:
             house.check_writable()
@@ -159,7 +157,13 @@ class People:
         return {"language": language, "version": notice.VERSION, "sha256": shown.sha256, "text": shown.text}
 
     async def give_consent(
-        self, resident: str, language: str, sha256: str, tap: str | None, say: Callable[[str], None]
+        self,
+        resident: str,
+        language: str,
+        sha256: str,
+        tap: str | None,
+        mode: KeyMode,
+        say: Callable[[str], None],
     ) -> dict[str, Any]:
         """Complete a consent by the resident's own card; without that tap there is none.
 
@@ -167,34 +171,25 @@ class People:
         resident without a card, or no tap in time.
         """
         house = self._house
-        person = await house.storage.run(self._may_consent, resident, language, sha256)
+        await house.storage.run(self._may_consent, resident, language, sha256)
         say("The notice was shown. To agree, the resident taps their own card at the reader within 60 seconds.")
-        if tap is None:
-            tapped = await self._access.own_tap(resident, TAP_WAIT_S)
-        else:
-            tapped = await self._bench_tap(resident, tap)
-        if not tapped:
+        number = await self._taps.of(resident, tap)
+        if number is None:
             raise ConsentError("No card of this resident was tapped: there is no consent, and nothing was kept.")
-        receipt = await house.storage.run(self._keep_consent, resident, language, sha256, person)
+        if mode is KeyMode.HOLDER and not is_long_secret(number):
+            raise ConsentError(f"{TOO_SHORT}: there is no consent, and nothing was kept.")
+        receipt = await house.storage.run(self._keep_consent, resident, language, sha256, mode)
         renewed = await house.storage.run(house.faces.reopen, resident)
         if renewed is not None:
             house.faces.add(resident, renewed)
-        return {"resident": resident, "receipt": receipt.receipt_id, "expires": receipt.expires}
+        return {
+            "resident": resident,
+            "receipt": receipt.receipt_id,
+            "expires": receipt.expires,
+            "mode": receipt.mode.value,
+        }
 
-    async def _bench_tap(self, resident: str, number: str) -> bool:
-        if not self._house.stores.device.bench:
-            raise BenchOnlyError("--tap belongs to a bench: here the resident taps the card at the reader.")
-        read = CardRead(_card(number), "bench")
-        waiting = asyncio.create_task(self._access.own_tap(resident, TAP_WAIT_S))
-        await asyncio.sleep(0)  # let the wait begin before the card is read
-        await self._access.card(read, repeat_ms=0)
-        await asyncio.sleep(0)
-        if not waiting.done():
-            waiting.cancel()
-            return False
-        return waiting.result()
-
-    def _may_consent(self, resident: str, language: str, sha256: str) -> str | None:
+    def _may_consent(self, resident: str, language: str, sha256: str) -> None:
         house = self._house
         house.check_writable()
         row = house.stores.need_registry().resident(resident)
@@ -204,13 +199,13 @@ class People:
             raise ConsentError("The notice that was shown is not today's: show it again. Nothing was kept.")
         if resident not in house.stores.cards.values():
             raise ConsentError("This resident has no card: add one first, for only their own card can consent.")
-        return row.born
 
-    def _keep_consent(self, resident: str, language: str, sha256: str, born: str | None) -> Receipt:
+    def _keep_consent(self, resident: str, language: str, sha256: str, mode: KeyMode) -> Receipt:
         house = self._house
         registry, now = house.stores.need_registry(), house.clock.now()
         previous = registry.receipt(resident)
-        renews = previous is not None and previous.events[-1].state is ConsentState.GIVEN
+        live = previous is not None and previous.events[-1].state is ConsentState.GIVEN
+        renews = live and previous is not None and previous.mode is mode  # a template never changes whose key opens it
         receipt = Receipt(
             receipt_id=f"c-{secrets.token_hex(16)}",
             record_id=f"cr-{secrets.token_hex(8)}",
@@ -221,12 +216,15 @@ class People:
             expires=stamp(months_later(now, house.settings.consent.months)),
             events=(Event(stamp(now), ConsentState.GIVEN),),
             supersedes=previous.receipt_id if previous and renews else None,
+            mode=mode,
         )
         receipts = [receipt]
-        if previous and renews:
+        if previous and live:
             receipts.insert(0, previous.ended(ConsentState.SUPERSEDED, now))
-        payload = {"notice": sha256[:16], "language": language, "renews": renews}
+        payload = {"notice": sha256[:16], "language": language, "renews": renews, "mode": mode.value}
         todo = house.todo(TodoKind.NOTE, resident, EntryType.CONSENT_GIVEN, payload)
+        if live and not renews and house.faces.has_template(resident):
+            todo = house.erasing(TodoKind.ERASE, resident, EntryType.CONSENT_GIVEN, payload)
         with house.changed(resident):
             registry.put_receipts(receipts, todo)
             house.finish(todo)
@@ -244,10 +242,3 @@ class People:
             return {"resident": resident, "standing": standing.value, "receipt": receipt.body()}
 
         return await self._house.storage.run(work)
-
-
-def _card(number: str) -> str:
-    try:
-        return canonical_card(number)
-    except ValueError as error:
-        raise UsageError(f"That is no card number: {error}.") from None

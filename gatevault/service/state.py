@@ -1,9 +1,10 @@
 """The state directory: its layout, how it is made whole or not at all, and what opens it.
 
-config.toml      settings                          keys/vault.key   wraps templates (provider `file`)
-device.json      device id, bench flag, provider   keys/house.key   cards, registry, ledger
-vault.db         sealed templates                  cards.snapshot   cards, if the registry is damaged
-registry.db      residents, receipts, cards        run/             sockets, on a bench
+config.toml      settings                          keys/vault.ring  epoch keys, sealed by the key provider
+device.json      device id, bench flag             keys/vault.*     what the key provider keeps here
+vault.db         sealed templates                  keys/house.key   cards, registry, ledger
+registry.db      residents, receipts, cards        cards.snapshot   cards, if the registry is damaged
+                                                   run/             sockets, on a bench
 ledger.db        what happened                     bench/pins.jsonl the mock pins' edges, on a bench
 """
 
@@ -13,7 +14,8 @@ import fcntl
 import os
 import secrets
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -24,12 +26,16 @@ from gatevault.core.consent import stamp
 from gatevault.core.errors import LedgerBrokenError, StateError, VaultLockedError
 from gatevault.service.clock import TrustedClock
 from gatevault.vault.files import sync_directory, write_new
-from gatevault.vault.keys import FileKeyProvider, HouseKeys, KeyProvider, VaultKeys
+from gatevault.vault.keys import HouseKeys
 from gatevault.vault.ledger import Ledger
+from gatevault.vault.providers import build_provider
+from gatevault.vault.providers.file import FileKeyProvider
+from gatevault.vault.providers.port import KeyProvider
 from gatevault.vault.registry import Registry
-from gatevault.vault.templates import TemplateStore
+from gatevault.vault.ring import Ring
+from gatevault.vault.vault import Vault
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 DEFAULT_STATE: Final = Path("/var/lib/gatevault")
 RUNTIME: Final = Path("/run/gatevault")
 
@@ -64,7 +70,6 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int
     device: str
     bench: bool
-    keys: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +104,15 @@ class StatePaths:
 
     @property
     def house_key(self) -> Path:
-        return self.root / "keys" / "house.key"
+        return self.keys / "house.key"
 
     @property
-    def vault_key(self) -> Path:
-        return self.root / "keys" / "vault.key"
+    def keys(self) -> Path:
+        return self.root / "keys"
+
+    @property
+    def ring(self) -> Path:
+        return self.keys / "vault.ring"
 
     @property
     def trace(self) -> Path:
@@ -114,11 +123,26 @@ class StatePaths:
         return self.root / "run" if bench else RUNTIME
 
 
-def key_provider(paths: StatePaths, name: str) -> KeyProvider:
-    """The provider of the vault key that `init` chose. StateError for one this version lacks."""
-    if name != "file":
-        raise StateError(f"Keys from {name!r} are not in this version: use --keys file.")
-    return FileKeyProvider(paths.vault_key)
+@dataclass(frozen=True, slots=True)
+class KeyOptions:
+    """What an admin gives for a key provider: the passphrase as typed, the PCRs of a TPM policy (`sha256:0,2,7`)."""
+
+    passphrase: str | None = field(default=None, repr=False)
+    pcrs: str | None = None
+
+
+NO_OPTIONS: Final = KeyOptions()
+
+
+def key_provider(paths: StatePaths, name: str, options: KeyOptions) -> KeyProvider:
+    """The key provider `name` of this state. StateError for one that this version lacks."""
+    return build_provider(name, paths.keys, passphrase=lambda: options.passphrase, pcrs=options.pcrs)
+
+
+def open_vault(paths: StatePaths, device: Device, options: Callable[[], KeyOptions]) -> Vault:
+    """The vault of this state, locked. `options` are asked for whenever a provider is needed. StoreError family."""
+    ring = Ring(paths.ring, device.device, lambda name: key_provider(paths, name, options()))
+    return Vault(paths.vault, ring, device.device, device.bench)
 
 
 def read_device(paths: StatePaths) -> Device:
@@ -140,20 +164,23 @@ def read_device(paths: StatePaths) -> Device:
     return device
 
 
-def make_state(root: Path, *, bench: bool, keys: str, name: str, board: str | None) -> Device:
+def make_state(
+    root: Path, *, bench: bool, keys: str, name: str, board: str | None, options: KeyOptions = NO_OPTIONS
+) -> Device:
     """Make a state in `root`, which must be absent or empty. Built aside and moved in as a whole.
 
-    Raises StateError where something is there already; nothing half-made is left behind.
+    `keys` names the key provider. Raises StateError where something is there already; nothing half-made is left behind.
     """
     root = root.absolute()
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise StateError(f"{root} is not empty: choose another directory. Nothing was changed.")
     os.umask(0o077)
     draft = root.with_name(f".{root.name}.{secrets.token_hex(4)}.new")
-    device = Device(FORMAT, f"gv-{secrets.token_hex(8)}", bench, keys)
+    device = Device(FORMAT, f"gv-{secrets.token_hex(8)}", bench)
     try:
         draft.mkdir(parents=True, mode=0o700)
-        _fill(StatePaths(draft), device, name, board or ("bench" if bench else "pi-relay-hat"))
+        _configure(StatePaths(draft), bench, name, board or ("bench" if bench else "pi-relay-hat"))
+        _fill(StatePaths(draft), device, keys, options)
         if root.exists() and os.geteuid() == 0:
             _give(draft, root.stat())  # the installer, as root, makes the state of the gate's user
         draft.replace(root)
@@ -172,30 +199,31 @@ def _give(tree: Path, owner: os.stat_result) -> None:
         os.chown(path, owner.st_uid, owner.st_gid)
 
 
-def _fill(paths: StatePaths, device: Device, name: str, board: str) -> None:
-    for folder in ("keys", "run", "bench") if device.bench else ("keys",):
+def _configure(paths: StatePaths, bench: bool, name: str, board: str) -> None:
+    for folder in ("keys", "run", "bench") if bench else ("keys",):
         (paths.root / folder).mkdir(mode=0o700)
     text = _CONFIG.format(
         name=name.replace("\\", "").replace('"', ""),
         board=board,
-        gate="" if device.bench else _REAL_GATE,
-        enrolment=_BENCH_ENROLMENT if device.bench else "",
+        gate="" if bench else _REAL_GATE,
+        enrolment=_BENCH_ENROLMENT if bench else "",
     )
     write_new(paths.config, text.encode(), 0o640)
-    vault_key = key_provider(paths, device.keys)
-    vault_key.create()
+
+
+def _fill(paths: StatePaths, device: Device, keys: str, options: KeyOptions) -> None:
     house_key = FileKeyProvider(paths.house_key)
     house_key.create()
     house = HouseKeys.derive(house_key.load())
-    templates = TemplateStore(paths.vault, device.device)
-    templates.set_check(VaultKeys.derive(vault_key.load()))
-    templates.close()
+    vault = open_vault(paths, device, lambda: options)
+    vault.make(keys)
+    vault.close()
     registry = Registry(paths.registry, device.device, house)
     registry.set_check()
     registry.close()
     ledger = Ledger(paths.ledger, device.device, house)
     clock = TrustedClock(None)
-    first = {"time": stamp(clock.now()), "device": device.device, "bench": device.bench, "keys": device.keys}
+    first = {"time": stamp(clock.now()), "device": device.device, "bench": device.bench, "keys": keys}
     ledger.append(clock.moment(), EntryType.STATE_MADE, first)
     ledger.close()
     write_new(paths.device, msgspec.json.encode(device))

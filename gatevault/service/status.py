@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatevault.core.errors import DeviceError
+from gatevault.core.errors import DeviceError, GateVaultError
 from gatevault.service.gate import Gate
 
 
@@ -47,14 +47,15 @@ def _vision(gate: Gate) -> dict[str, Any]:
 def _vault(gate: Gate) -> dict[str, Any]:
     faces, fault = gate.faces, gate.stores.faults.get("vault") or gate.faces.unreadable
     state = "unlocked"
-    if gate.stores.vault_keys is None or faces.unreadable is not None:
+    if not gate.stores.unlocked or faces.unreadable is not None:
         state = "locked" if fault is not None and fault.code in ("vault-locked", "wrong-key") else "fault"
     elif faces.refused:
         state = "fault"
     part: dict[str, Any] = {
         "state": state,
-        "keys": gate.stores.device.keys,
+        "keys": _provider(gate),
         "templates": len(faces.residents),
+        "holder_key": len(faces.holders),
         "suspended": len(faces.suspended),
         "refused": faces.refused,
         "memory": faces.protection,
@@ -64,6 +65,13 @@ def _vault(gate: Gate) -> dict[str, Any]:
             f"{faces.refused} sealed records do not open: those residents use their cards and enrol anew"
         )
     return part | ({"reason": str(fault)} if fault else {})
+
+
+def _provider(gate: Gate) -> str:
+    try:
+        return gate.stores.need_vault().provider.name
+    except GateVaultError:
+        return "unknown"
 
 
 def _store(gate: Gate, name: str) -> dict[str, Any]:

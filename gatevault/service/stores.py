@@ -8,7 +8,8 @@ Everything here runs on the storage thread once the daemon is up.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -17,18 +18,20 @@ from typing import TypeVar
 from gatevault.core.consent import Receipt, stamp
 from gatevault.core.errors import GateVaultError, RecordRefusedError, StoreError, VaultLockedError, WrongKeyError
 from gatevault.service.state import (
+    NO_OPTIONS,
     Device,
+    KeyOptions,
     StatePaths,
     check_bench_flag,
-    key_provider,
     open_house_keys,
+    open_vault,
     read_device,
 )
 from gatevault.vault.files import replace
-from gatevault.vault.keys import HouseKeys, VaultKeys
+from gatevault.vault.keys import HouseKeys
 from gatevault.vault.ledger import Ledger
 from gatevault.vault.registry import Registry, card_snapshot, open_card_snapshot
-from gatevault.vault.templates import TemplateStore
+from gatevault.vault.vault import Vault
 
 T = TypeVar("T")
 
@@ -40,6 +43,8 @@ class Person:
     born: str | None
     receipt: Receipt | None
     subject_key: bytes = field(repr=False)
+    binding: bytes = b""
+    """The receipt's binding, once computed: opening ten thousand templates asks for each."""
 
     def subject(self, now: datetime) -> str:
         """This person's pseudonym in the ledger this month; gone when the registry's row is."""
@@ -58,9 +63,10 @@ class Stores:
         self.paths = paths
         self.device = device
         self.house = house
-        self.vault_keys: VaultKeys | None = None
         self.registry: Registry | None = None
-        self.templates: TemplateStore | None = None
+        self.vault: Vault | None = None
+        self.key_options = NO_OPTIONS
+        """What an admin typed for the key provider, for as long as that command runs."""
         self.ledger: Ledger | None = None
         self.cards: dict[bytes, str] = {}
         self.people: dict[str, Person] = {}
@@ -72,20 +78,55 @@ class Stores:
         """The registry, or the error that says why it is not there."""
         return _there(self.registry, self.faults.get("registry"))
 
-    def need_templates(self) -> TemplateStore:
-        return _there(self.templates, self.faults.get("vault"))
+    def need_vault(self) -> Vault:
+        """The vault, locked or open, or the error that says why it is not there."""
+        return _there(self.vault, self.faults.get("vault"))
+
+    def need_open_vault(self) -> Vault:
+        vault = self.need_vault()
+        if not vault.unlocked:
+            raise self.faults.get("vault") or VaultLockedError("The vault is locked: faces are off, cards work.")
+        return vault
 
     def need_ledger(self) -> Ledger:
         return _there(self.ledger, self.faults.get("ledger"))
 
-    def need_vault_keys(self) -> VaultKeys:
-        return _there(self.vault_keys, self.faults.get("vault"))
+    @property
+    def unlocked(self) -> bool:
+        return self.vault is not None and self.vault.unlocked
+
+    def unlock(self, options: KeyOptions = NO_OPTIONS) -> None:
+        """Open the vault; `faults["vault"]` says why it stays locked. GateVaultError."""
+        vault = self.need_vault()
+        try:
+            with self.typed(options):
+                vault.unlock()
+        except (StoreError, VaultLockedError, WrongKeyError) as error:
+            self.faults["vault"] = error
+            raise
+        self.faults.pop("vault", None)
+
+    def lock(self, why: str) -> None:
+        """Overwrite the vault's keys; `why` is told to those who ask for a face."""
+        self.need_vault().lock()
+        self.faults["vault"] = VaultLockedError(why)
+
+    @contextmanager
+    def typed(self, options: KeyOptions) -> Iterator[None]:
+        """Let the key provider have what an admin typed, and forget it after."""
+        self.key_options = options
+        try:
+            yield
+        finally:
+            self.key_options = NO_OPTIONS
 
     def load_person(self, resident: str) -> None:
         """Bring one resident's row from the registry into RAM, after a change."""
         registry = self.need_registry()
         row = registry.resident(resident)
-        self.people[resident] = Person(row.born, registry.receipt(resident), bytes.fromhex(row.subject_key))
+        receipt = registry.receipt(resident)
+        binding = receipt.binding() if receipt else b""
+        self.people[resident] = Person(row.born, receipt, bytes.fromhex(row.subject_key), binding)
 
     def reload_cards(self) -> None:
         """Bring the cards into RAM and into their snapshot, after a change."""
@@ -99,7 +140,7 @@ class Stores:
             ) from None
 
     def close(self) -> None:
-        for store in (self.registry, self.templates, self.ledger):
+        for store in (self.registry, self.vault, self.ledger):
             if store is not None:
                 store.close()
 
@@ -173,7 +214,5 @@ def _fall_back_to_snapshot(stores: Stores) -> None:
 
 
 def _open_vault(stores: Stores) -> None:
-    stores.templates = TemplateStore(stores.paths.vault, stores.device.device)
-    keys = VaultKeys.derive(key_provider(stores.paths, stores.device.keys).load())
-    stores.templates.check(keys)
-    stores.vault_keys = keys
+    stores.vault = open_vault(stores.paths, stores.device, lambda: stores.key_options)
+    stores.unlock()

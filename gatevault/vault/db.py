@@ -70,6 +70,7 @@ class Database:
         run("PRAGMA secure_delete = ON")
         run("PRAGMA cell_size_check = ON")
         run("PRAGMA trusted_schema = OFF")
+        run("PRAGMA temp_store = MEMORY")
         verdict = run("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise _corrupt(self._what)
@@ -100,6 +101,12 @@ class Database:
             busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         if busy:
             raise StoreError(f"{self._what} is held open by another program: end it, so that erased rows can go.")
+
+    def rebuild(self) -> None:
+        """Write the whole file anew: rows in the order of their keys, no free page, nothing of what was there."""
+        with plain_errors(self._what):
+            self._connection.execute("VACUUM")
+        self.checkpoint()
 
     def close(self) -> None:
         self._connection.close()

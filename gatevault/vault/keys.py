@@ -118,14 +118,29 @@ def _derive(root: Secret, context: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class VaultKeys:
-    """From the vault key: `wrap` seals each record's own key."""
+class Epoch:
+    """A random key that wraps the key of every record until the next purge, and its number from 1."""
 
-    wrap: Secret = field(repr=False)
+    number: int
+    key: Secret = field(repr=False)
 
-    @classmethod
-    def derive(cls, root: Secret) -> VaultKeys:
-        return cls(Secret(_derive(root, b"gv/wrap/v1")))
+    def next(self) -> Epoch:
+        """A fresh epoch after this one: its key is drawn, not derived, so that none leads to another."""
+        return random_epoch(self.number + 1)
+
+
+def random_epoch(number: int) -> Epoch:
+    return Epoch(number, Secret(random_bytes(KEY_BYTES)))
+
+
+def holder_key(number: str, record: bytes) -> Secret:
+    """The key that a long secret on a card gives for one record: BLAKE2b of it, salted with the record id.
+
+    `number` is a canonical credential of at least 128 bits; a shorter one must be refused before this,
+    since nothing here slows down who tries all of them.
+    """
+    digest = blake2b(number.encode(), digest_size=KEY_BYTES, salt=record, person=b"gv/holder-key/v1", encoder=RawEncoder)
+    return Secret(digest)
 
 
 @dataclass(frozen=True, slots=True)

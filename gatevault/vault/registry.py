@@ -57,6 +57,8 @@ class TodoKind(StrEnum):
     """A template must go, whatever happens."""
     REMOVE = "remove"
     """A resident and all that is held on them must go."""
+    ROTATE = "rotate"
+    """The keys of the vault are rotated, and may move to another provider."""
 
 
 class Resident(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,88 +1,150 @@
-"""`vault.db`: sealed templates by record id. Pseudonymous: it holds no name, pseudonym or time."""
+"""`vault.db`: sealed templates by record id. Pseudonymous: it holds no name, pseudonym, number or time.
+
+The records' wrapped keys lie in a table of their own, so that a rotation of the epoch writes those alone.
+After each change the file is rebuilt in the order of the keyed ids: pages that SQLite fills as records come
+would else tell, by the order of cells within a page, who was enrolled before whom.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Final
 
-from gatevault.core.errors import RecordRefusedError, StoreCorruptError, WrongKeyError
+from gatevault.core.errors import RecordRefusedError, StoreCorruptError
 from gatevault.vault.db import Database
-from gatevault.vault.keys import VaultKeys
-from gatevault.vault.sealing import SealedTemplate, associated, seal, unseal
+from gatevault.vault.record import SealedTemplate
 
-# WITHOUT ROWID: rows lie in the order of their keyed ids, which tells nothing of who came when.
 _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE templates (
-    record BLOB PRIMARY KEY, model BLOB NOT NULL, wrapped_key BLOB NOT NULL, sealed BLOB NOT NULL
-) WITHOUT ROWID;
+CREATE TABLE keys (record BLOB PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE templates (record BLOB PRIMARY KEY, model BLOB NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
 """
-_CHECK: Final = b"gatevault"
+_JOINED: Final = "SELECT record, model, wrapped, sealed FROM templates JOIN keys USING (record)"
+_OWE: Final = "INSERT OR REPLACE INTO meta VALUES ('owed', x'01')"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record as stored: its id (16 bytes), the model's hash (32), its two boxes."""
+
+    record: bytes
+    model: bytes
+    template: SealedTemplate = field(repr=False)
 
 
 class TemplateStore:
-    """The sealed templates of one device. Needs no key but to check one."""
+    """The sealed templates of one device. Knows no key. Every method may raise the StoreError family."""
 
-    def __init__(self, path: Path, device: str) -> None:
+    def __init__(self, path: Path) -> None:
         self._db = Database(path, _SCHEMA, "The template store (vault.db)")
-        self._data = associated("vault-check", device.encode())
 
-    def set_check(self, keys: VaultKeys) -> None:
-        """Remember, sealed, which key this store is under; once, when the state is made."""
-        with self._db.transaction() as run:
-            run.execute("INSERT INTO meta VALUES ('check', ?)", (seal(keys.wrap, _CHECK, self._data),))
+    # --- the epoch that it is under ----------------------------------------------------------
 
-    def check(self, keys: VaultKeys) -> None:
-        """WrongKeyError unless `keys` are those that this store is sealed under; StoreError family."""
+    def check_box(self) -> bytes:
+        """A box that opens under the store's epoch. StoreCorruptError where it is gone."""
         rows = self._db.rows("SELECT value FROM meta WHERE name = 'check'")
         if not rows:
-            raise StoreCorruptError("vault.db was emptied or is not ours: faces are off. Restore it from a backup.")
-        try:
-            if unseal(keys.wrap, _blob(rows[0][0]), self._data) != _CHECK:
-                raise RecordRefusedError("")
-        except RecordRefusedError:
-            raise WrongKeyError(
-                "The vault key is not the one that the templates are sealed under: faces are off, cards work. "
-                "Put the right key back and restart."
-            ) from None
+            raise StoreCorruptError("vault.db was emptied or is not ours: faces are off. Restore the state.")
+        return _blob(rows[0][0])
 
-    def put(self, record: bytes, model: bytes, template: SealedTemplate) -> None:
-        """Insert or replace one record; what it replaces is erased as `erase` does."""
+    def begin(self, check: bytes) -> None:
+        """Name the first epoch; once, when the state is made."""
         with self._db.transaction() as run:
+            run.execute("INSERT INTO meta VALUES ('check', ?)", (check,))
+
+    def rotate(self, check: bytes, wrapped: Iterable[tuple[bytes, bytes]], erase: Sequence[bytes] = ()) -> None:
+        """Erase records and put the keys of others, (record, box), under another epoch: all or nothing."""
+        with self._db.transaction() as run:
+            _delete(run, erase)
+            run.executemany("UPDATE keys SET wrapped = ? WHERE record = ?", ((box, name) for name, box in wrapped))
+            run.execute("UPDATE meta SET value = ? WHERE name = 'check'", (check,))
+            run.execute("DELETE FROM meta WHERE name = 'owed'")
+        self._db.checkpoint()
+
+    @property
+    def owed(self) -> bool:
+        """Whether rows were erased while the epoch's key was away: a rotation is owed."""
+        return bool(self._db.rows("SELECT 1 FROM meta WHERE name = 'owed'"))
+
+    # --- records -----------------------------------------------------------------------------
+
+    def put(self, row: Row, *, owe_rotation: bool) -> None:
+        """Insert or replace one record. What it replaces is gone only after a rotation: note that it is owed."""
+        with self._db.transaction() as run:
+            if owe_rotation:
+                run.execute(_OWE)
+            run.execute("INSERT OR REPLACE INTO keys VALUES (?, ?)", (row.record, row.template.wrapped))
             run.execute(
-                "INSERT OR REPLACE INTO templates VALUES (?, ?, ?, ?)",
-                (record, model, template.wrapped_key, template.sealed),
+                "INSERT OR REPLACE INTO templates VALUES (?, ?, ?)", (row.record, row.model, row.template.sealed)
             )
         self._db.checkpoint()
 
-    def get(self, record: bytes) -> tuple[bytes, SealedTemplate] | None:
-        """The model's hash and the sealed record, or None."""
-        rows = self._db.rows("SELECT model, wrapped_key, sealed FROM templates WHERE record = ?", record)
-        if not rows:
-            return None
-        model, wrapped, sealed = rows[0]
-        return _blob(model), SealedTemplate(_blob(wrapped), _blob(sealed))
+    def get(self, record: bytes) -> Row | None:
+        """One record, or None. RecordRefusedError where it is not of the kind that was written."""
+        rows = self._db.rows(f"{_JOINED} WHERE record = ?", record)
+        return _row(rows[0]) if rows else None
+
+    def rows(self) -> Iterator[Row]:
+        """Every record of the kind that was written; what else is there, `records` names."""
+        for row in self._db.rows(_JOINED):
+            with suppress(RecordRefusedError):
+                yield _row(row)
+
+    def has(self, record: bytes) -> bool:
+        """Whether either table has a row of this id."""
+        query = "SELECT 1 FROM templates WHERE record = ?1 UNION SELECT 1 FROM keys WHERE record = ?1"
+        return bool(self._db.rows(query, record))
+
+    def records(self) -> set[bytes]:
+        """The ids that either table has."""
+        found = self._db.rows("SELECT record FROM templates UNION SELECT record FROM keys")
+        return {row[0] for row in found if isinstance(row[0], bytes)}
 
     def erase(self, record: bytes) -> bool:
-        """Destroy a record's key and the record, in file and WAL; tells whether there was one.
+        """Delete a record where the epoch cannot be rotated now, and note that it must be; whether one was there.
 
-        `secure_delete` overwrites the row, and the checkpoint empties the WAL. A flash medium may
-        keep old pages: see the deletion certificate for what is not promised.
+        `secure_delete` overwrites the rows, and the checkpoint empties the WAL.
         """
         with self._db.transaction() as run:
-            count = run.execute("DELETE FROM templates WHERE record = ?", (record,)).rowcount
+            count = _delete(run, [record])
+            if count:
+                run.execute(_OWE)
         self._db.checkpoint()
         return count > 0
 
-    def records(self) -> list[bytes]:
-        """All record ids."""
-        return [_blob(row[0]) for row in self._db.rows("SELECT record FROM templates")]
+    def rebuild(self) -> None:
+        """Write the file anew, in the order of ids and with no free page."""
+        self._db.rebuild()
 
     def close(self) -> None:
         self._db.close()
 
 
+def _delete(run: Connection, records: Sequence[bytes]) -> int:
+    """Delete these records from both tables; how many rows went."""
+    count = 0
+    for table in ("keys", "templates"):
+        count += run.executemany(f"DELETE FROM {table} WHERE record = ?", [(name,) for name in records]).rowcount  # noqa: S608
+    return count
+
+
+def _row(row: tuple[object, ...]) -> Row:
+    record, model, wrapped, sealed = row
+    if not (
+        isinstance(record, bytes)
+        and isinstance(model, bytes)
+        and isinstance(wrapped, bytes)
+        and isinstance(sealed, bytes)
+    ):
+        raise RecordRefusedError("A stored record is not of the kind that was written.")
+    return Row(record, model, SealedTemplate(wrapped, sealed))
+
+
 def _blob(value: object) -> bytes:
     if not isinstance(value, bytes):
-        raise RecordRefusedError("A stored record is not of the kind that was written.")
+        raise StoreCorruptError("vault.db was altered: faces are off. Restore the state.")
     return value

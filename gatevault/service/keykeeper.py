@@ -1,0 +1,108 @@
+"""The vault's keys as an admin handles them: lock, unlock, show, rotate, move to another provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from gatevault.core.chain import EntryType
+from gatevault.core.errors import ConflictError, StateError, UsageError
+from gatevault.service.house import House
+from gatevault.service.state import KeyOptions
+from gatevault.vault.registry import TodoKind
+
+LOCKED_BY: Final = {
+    "admin": "An admin locked the vault",
+    "tamper": "The housing was opened (tamper contact) and the vault locked itself",
+}
+
+
+class KeyKeeper:
+    """Runs on the event loop; the disk work goes to the storage thread."""
+
+    def __init__(self, house: House, on_unlock: Callable[[], None]) -> None:
+        """`on_unlock` opens the gallery anew."""
+        self._house = house
+        self._on_unlock = on_unlock
+
+    async def lock(self, by: str) -> dict[str, Any]:
+        """Overwrite gallery and keys: faces are off until `unlock`, cards work. `by` is a key of `LOCKED_BY`."""
+        house = self._house
+        house.faces.close()  # at once; the keys go when the storage thread is done with them
+        why = f"{LOCKED_BY[by]}: faces are off, cards work. Run `gatevault vault unlock`."
+        await house.storage.run(house.stores.lock, why)
+        await house.journal.enter_soon(EntryType.VAULT_LOCKED, {"by": by})
+        return {"vault": "locked"}
+
+    async def unlock(self, passphrase: str | None) -> dict[str, Any]:
+        """Open the vault, end what waited for it, and open the gallery. VaultLockedError, WrongKeyError, StoreError."""
+        house = self._house
+        if house.stores.unlocked:
+            raise ConflictError("The vault is open already: nothing was changed.")
+
+        def work() -> int:
+            house.stores.unlock(KeyOptions(passphrase))
+            return house.finish_all()
+
+        finished = await house.storage.run(work)
+        self._on_unlock()
+        await house.journal.enter_soon(EntryType.VAULT_UNLOCKED, {})
+        return {"vault": "unlocked", "finished": finished}
+
+    async def show(self) -> dict[str, Any]:
+        """Where the vault's secret is and what a thief of the medium gets; never a secret. VaultLockedError, StoreError."""
+        vault = self._house.stores.need_vault()
+
+        def work() -> dict[str, Any]:
+            provider = vault.provider
+            return {
+                "provider": provider.name,
+                "vault": "unlocked" if vault.unlocked else "locked",
+                "epoch": vault.epoch if vault.unlocked else None,
+                "rolls": provider.rolls,
+                "image_of_medium_opens": provider.image_opens,
+                **provider.facts(),
+            }
+
+        return await self._house.storage.run(work)
+
+    async def rotate(self) -> dict[str, Any]:
+        """Wrap every record under fresh keys: no older copy of vault.db opens with the keys of now. As `move`."""
+        return await self._turn(None, KeyOptions())
+
+    async def move(self, to: str, options: KeyOptions) -> dict[str, Any]:
+        """Rotate, under a secret that another provider makes; the provider before forgets its own.
+
+        VaultLockedError, StateError where that provider has a secret already or cannot make one, StoreError.
+        """
+        return await self._turn(to, options)
+
+    async def _turn(self, to: str | None, options: KeyOptions) -> dict[str, Any]:
+        house = self._house
+
+        def work() -> dict[str, Any]:
+            house.check_writable()
+            vault = house.stores.need_open_vault()
+            before = vault.provider.name
+            if to == before:
+                raise UsageError(f"The key is with {to} already: to change it, move it to another provider and back.")
+            kind = EntryType.KEYS_ROTATED if to is None else EntryType.KEYS_MOVED
+            payload = {"provider": to or before}
+            todo = house.todo(
+                TodoKind.ROTATE, "", kind, payload, epoch=str(vault.epoch), **{"from": before, "to": to or before}
+            )
+            house.stores.need_registry().put_todo(todo)
+            with house.stores.typed(options):
+                if to is not None:
+                    self._move(to, todo.op)
+                house.finish(todo)
+            return {"provider": vault.provider.name, "epoch": vault.epoch}
+
+        return await house.storage.run(work)
+
+    def _move(self, to: str, op: str) -> None:
+        try:
+            self._house.stores.need_open_vault().move(to)
+        except (StateError, UsageError):
+            self._house.stores.need_registry().drop_todo(op)  # nothing was begun, and the provider is not to be touched
+            raise
