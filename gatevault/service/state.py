@@ -24,8 +24,11 @@ from gatevault.core.consent import stamp
 from gatevault.core.errors import LedgerBrokenError, StateError, VaultLockedError
 from gatevault.service.clock import TrustedClock
 from gatevault.vault.files import sync_directory, write_new
-from gatevault.vault.keys import FileKeyProvider, HouseKeys, KeyProvider, VaultKeys
+from gatevault.vault.keys import HouseKeys, VaultKeys
 from gatevault.vault.ledger import Ledger
+from gatevault.vault.providers import build_provider
+from gatevault.vault.providers.file import FileKeyProvider
+from gatevault.vault.providers.port import KeyProvider
 from gatevault.vault.registry import Registry
 from gatevault.vault.templates import TemplateStore
 
@@ -116,9 +119,7 @@ class StatePaths:
 
 def key_provider(paths: StatePaths, name: str) -> KeyProvider:
     """The provider of the vault key that `init` chose. StateError for one this version lacks."""
-    if name != "file":
-        raise StateError(f"Keys from {name!r} are not in this version: use --keys file.")
-    return FileKeyProvider(paths.vault_key)
+    return build_provider(name, paths.vault_key.parent)
 
 
 def read_device(paths: StatePaths) -> Device:
