@@ -1,4 +1,4 @@
-"""Keys: where they come from, and what is derived from them.
+"""Keys: what is derived from the roots. Where the vault's comes from: `providers/`.
 
 Two roots, each 32 random bytes, so that one can be away while the other works:
 
@@ -13,22 +13,14 @@ construction), so no key serves two ends.
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from nacl.encoding import RawEncoder
 from nacl.hash import blake2b
 from nacl.signing import SigningKey
-from nacl.utils import random as random_bytes
-
-from gatevault.core.errors import StateError, StoreError, VaultLockedError
-from gatevault.vault.files import write_new
 
 KEY_BYTES: Final = 32
-_MAGIC: Final = b"gatevault-key-v1 "
 
 
 class Secret:
@@ -53,64 +45,6 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("a key is not pickled")
-
-
-class KeyProvider(Protocol):
-    """Where a root key lives. `create` refuses to replace one that is there."""
-
-    @property
-    def name(self) -> str:
-        """`file`, …: what `status` tells."""
-        ...
-
-    def create(self) -> None:
-        """Make a fresh key. StateError where one exists already."""
-        ...
-
-    def load(self) -> Secret:
-        """The key. VaultLockedError where it is not there; StoreError where it is damaged."""
-        ...
-
-
-class FileKeyProvider:
-    """A key in a file of mode 0600: who holds the SD card holds the key."""
-
-    name = "file"
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def create(self) -> None:
-        try:
-            write_new(self._path, _MAGIC + random_bytes(KEY_BYTES).hex().encode() + b"\n")
-        except FileExistsError:
-            raise StateError(
-                f"A key is already in {self._path}: replacing it would destroy what it seals. Nothing was changed."
-            ) from None
-
-    def load(self) -> Secret:
-        try:
-            with self._path.open("rb") as file:
-                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-                text = file.read(256)
-        except FileNotFoundError:
-            raise VaultLockedError(
-                f"The key file {self._path} is not there: faces are off, cards work. Put the key back and restart."
-            ) from None
-        except OSError as error:
-            raise VaultLockedError(
-                f"The key file {self._path} cannot be read ({error.strerror}): faces are off, cards work."
-            ) from None
-        if mode & 0o077:
-            raise StoreError(
-                f"The key file {self._path} may be read by others (mode {mode:o}): run chmod 600 on it and restart."
-            )
-        try:
-            if not text.startswith(_MAGIC):
-                raise ValueError
-            return Secret(bytes.fromhex(text[len(_MAGIC) :].decode("ascii")))
-        except ValueError:
-            raise StoreError(f"The key file {self._path} is damaged: restore it from where it was kept.") from None
 
 
 def _derive(root: Secret, context: bytes) -> bytes:

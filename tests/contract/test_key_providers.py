@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from gatevault.core.errors import StateError, StoreError, VaultLockedError
-from gatevault.vault.keys import KEY_BYTES, FileKeyProvider, KeyProvider
+from gatevault.vault.keys import KEY_BYTES
+from gatevault.vault.providers.file import FileKeyProvider
+from gatevault.vault.providers.port import KeyProvider
 from tests.core.samples import shows
 
 PROVIDERS: dict[str, Callable[[Path], KeyProvider]] = {"file": lambda place: FileKeyProvider(place / "vault.key")}

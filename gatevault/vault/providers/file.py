@@ -1,0 +1,113 @@
+"""A key in a file of mode 0600: `gatevault-key-v1 `, 64 hexadecimal digits, a newline.
+
+The vault's secret on a bench, and everywhere the house key, of which only `create` and `load` are used.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from nacl.utils import random as random_bytes
+
+from gatevault.core.errors import StateError, StoreError, VaultLockedError
+from gatevault.vault.files import replace, sync_directory, write_new
+from gatevault.vault.keys import KEY_BYTES, Secret
+from gatevault.vault.providers.port import nothing_proposed
+
+_MAGIC: Final = b"gatevault-key-v1 "
+
+
+class FileKeyProvider:
+    """Who holds the SD card holds the key."""
+
+    name = "file"
+    rolls = True
+    image_opens = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._proposal: Secret | None = None
+
+    def create(self) -> Secret:
+        secret = Secret(random_bytes(KEY_BYTES))
+        try:
+            write_new(self._path, _line(secret))
+        except FileExistsError:
+            raise StateError(
+                f"A key is already in {self._path}: replacing it would destroy what it seals. Nothing was changed."
+            ) from None
+        except OSError as error:
+            raise StateError(
+                f"The key file {self._path} cannot be made ({error.strerror}): nothing was changed."
+            ) from None
+        return secret
+
+    def load(self) -> Secret:
+        try:
+            with self._path.open("rb") as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                text = file.read(256)
+        except FileNotFoundError:
+            raise VaultLockedError(
+                f"The key file {self._path} is not there: faces are off, cards work. Put the key back and restart."
+            ) from None
+        except OSError as error:
+            raise VaultLockedError(
+                f"The key file {self._path} cannot be read ({error.strerror}): faces are off, cards work."
+            ) from None
+        if mode & 0o077:
+            raise StoreError(
+                f"The key file {self._path} may be read by others (mode {mode:o}): run chmod 600 on it and restart."
+            )
+        try:
+            if not text.startswith(_MAGIC):
+                raise ValueError
+            return Secret(bytes.fromhex(text[len(_MAGIC) :].decode("ascii")))
+        except ValueError:
+            raise StoreError(f"The key file {self._path} is damaged: restore it from where it was kept.") from None
+
+    def propose(self) -> Secret:
+        if self._proposal is None:
+            self.load().wipe()  # a file that is away or damaged is not to be replaced
+            self._proposal = Secret(random_bytes(KEY_BYTES))
+        return Secret(self._proposal.reveal())
+
+    def roll(self) -> None:
+        if self._proposal is None:
+            raise StateError(nothing_proposed())
+        try:
+            replace(self._path, _line(self._proposal))
+        except OSError as error:
+            raise StoreError(
+                f"The key file {self._path} cannot be replaced ({error.strerror}): free the disk and try again."
+            ) from None
+        self._proposal.wipe()
+        self._proposal = None
+
+    def destroy(self) -> None:
+        try:
+            # The second is what a replacement leaves that a crash cut short.
+            for path in (self._path, self._path.with_name(self._path.name + ".new")):
+                path.unlink(missing_ok=True)
+            if self._path.parent.is_dir():
+                sync_directory(self._path.parent)
+        except OSError as error:
+            raise StateError(f"The key file {self._path} cannot be removed ({error.strerror}).") from None
+        if self._proposal is not None:
+            self._proposal.wipe()
+            self._proposal = None
+
+    def facts(self) -> dict[str, str]:
+        return {
+            "kind": "a file of mode 0600",
+            "where": str(self._path),
+            "policy": "none: whoever reads the file has the secret",
+            "thief": "Who takes the card opens every template on it.",
+        }
+
+
+def _line(secret: Secret) -> bytes:
+    return _MAGIC + secret.reveal().hex().encode() + b"\n"
