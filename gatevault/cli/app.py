@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gatevault.cli import lab, people
+from gatevault.cli import lab, people, vault
 from gatevault.cli.output import DEFAULT, Json, State, answer, do, findings, plain_errors
 from gatevault.core import control
 from gatevault.service.doctor import examine
 from gatevault.service.release import release_relay
-from gatevault.service.state import make_state
+from gatevault.service.state import KeyOptions, make_state
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,15 +25,11 @@ ledger = typer.Typer(no_args_is_help=True, help="The record of what happened.")
 app.add_typer(people.resident, name="resident")
 app.add_typer(people.card, name="card")
 app.add_typer(people.consent, name="consent")
+app.add_typer(vault.vault, name="vault")
+app.add_typer(vault.key, name="key")
 app.add_typer(door, name="door")
 app.add_typer(ledger, name="ledger")
 lab.register(app)
-
-
-class Keys(StrEnum):
-    """Where the vault key may live."""
-
-    FILE = "file"
 
 
 @app.command()
@@ -42,15 +37,18 @@ def init(
     bench: Annotated[
         bool, typer.Option("--bench", help="Mock pins and pictures as cameras; never a gate.")
     ] = False,
-    keys: Annotated[Keys, typer.Option(help="Where the key of the templates lives.")] = Keys.FILE,
+    keys: Annotated[vault.Keys, typer.Option(help="Where the key of the templates lives.")] = vault.Keys.FILE,
     name: Annotated[str, typer.Option(help="The gate's name, as its notice tells it.")] = "gate",
     board: Annotated[str | None, typer.Option(help="The board profile, for a real gate.")] = None,
+    pcrs: vault.Pcrs = None,
+    stdin: vault.Typed = False,
     state: State = DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Make the state: keys, stores, ledger."""
     with plain_errors(as_json):
-        device = make_state(state, bench=bench, keys=keys.value, name=name, board=board)
+        options = KeyOptions(vault.new_passphrase(keys, stdin), pcrs)
+        device = make_state(state, bench=bench, keys=keys.value, name=name, board=board, options=options)
         answer({"state": str(state), "device": device.device, "bench": bench, "keys": keys.value}, as_json)
 
 
@@ -86,13 +84,17 @@ def doctor(state: State = DEFAULT, as_json: Json = False) -> None:
 def enrol(
     resident: str,
     camera: Annotated[str | None, typer.Option(help="On a bench: file:, dir: or v4l2: URI.")] = None,
+    tap: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER", help="On a bench: the card that a holder-key template opens with."),
+    ] = None,
     state: State = DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Take captures of a resident who has consented, and seal them."""
     with plain_errors(as_json):
         resident = people.resident_id(resident)
-    do(state, as_json, control.Enrol(resident, _absolute(camera)))
+    do(state, as_json, control.Enrol(resident, _absolute(camera), tap))
 
 
 @app.command()

@@ -12,6 +12,7 @@ import typer
 
 from gatevault.cli.output import DEFAULT, Json, State, answer, do, plain_errors, say
 from gatevault.core import control
+from gatevault.core.consent import KeyMode
 from gatevault.core.errors import UsageError
 from gatevault.service.client import ask
 
@@ -94,6 +95,9 @@ def consent_give(
     resident: str,
     notice: Annotated[Language, typer.Option(help="The language of the notice to show.")],
     tap: Annotated[str | None, typer.Option(metavar="NUMBER", help="On a bench: stands for the card.")] = None,
+    holder_key: Annotated[
+        bool, typer.Option("--holder-key", help="The template opens with the secret on this card alone, 1:1.")
+    ] = False,
     state: State = DEFAULT,
     as_json: Json = False,
 ) -> None:
@@ -102,7 +106,8 @@ def consent_give(
         who = resident_id(resident)
         shown = ask(state, control.Notice(notice.value), say)
         say(shown["text"])
-    do(state, as_json, control.ConsentGive(who, notice.value, shown["sha256"], tap))
+    mode = KeyMode.HOLDER if holder_key else KeyMode.DEVICE
+    do(state, as_json, control.ConsentGive(who, notice.value, shown["sha256"], tap, mode))
 
 
 @consent.command("withdraw")

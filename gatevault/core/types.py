@@ -165,8 +165,8 @@ SECRET_DIGITS: Final = 32
 def is_long_secret(number: str) -> bool:
     """Whether a canonical credential is long enough to be a key.
 
-    A UID has 8 to 20 hexadecimal digits and is told to any reader: whoever has the device would try them all. That a
-    long number was drawn at random, no program can see; fewer than eight different digits it was not.
+    A UID has 8 to 20 hexadecimal digits and is told to any reader: whoever has the device would try them all.
+    That a long number was drawn at random, no program can see; with fewer than eight different digits it was not.
     """
     return len(number) >= SECRET_DIGITS and set(number) <= set("0123456789ABCDEF") and len(set(number)) >= 8
 

@@ -259,7 +259,7 @@ class Access:
         """Wait until this resident taps a card of their own; its number, or None if they did not in time."""
         if resident in self._waiting:
             raise ConflictError("This resident's card is being waited for already: tap it, or wait a minute.")
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting[resident] = future
         try:
             async with asyncio.timeout(timeout_s):

@@ -14,21 +14,21 @@ _ERASED: Final = (
 )
 _ROTATED: Final = (
     "Every other record's key was wrapped anew under a fresh random epoch key, and the epoch key that had wrapped "
-    "this record's was removed from keys/vault.ring: an older copy of vault.db, of its write-ahead log or of a freed "
-    "page does not open with the keys that the device has now."
+    "this record's was removed from keys/vault.ring: an older copy of vault.db, of its write-ahead log or of a "
+    "freed page does not open with the keys that the device has now."
 )
 _OWED: Final = (
-    "The vault was locked: the epoch key that wraps this record's key is not rotated yet. It will be when the vault is "
-    "unlocked, and the ledger will say so; until then an older copy of vault.db opens with the vault's key."
+    "The vault was locked: the epoch key that wraps this record's key is not rotated yet. It will be when the "
+    "vault is unlocked; until then an older copy of vault.db opens with the vault's key."
 )
 _ELSEWHERE: Final = "That no copy of the template was made elsewhere before."
 _IMAGE_OPENS: Final = (
-    "An image of the whole medium taken before this deletion holds the old keys as well: with what the key provider "
-    "asks for beside the medium (see key_provider), that image opens again."
+    "An image of the whole medium taken before this deletion holds the old keys as well: with what the key "
+    "provider asks for beside the medium (see key_provider), that image opens again."
 )
 _IMAGE_DEAD: Final = (
-    "An image of the whole medium taken before this deletion does not open again, even with this device's TPM, whose "
-    "index was overwritten; this rests on the TPM keeping no older value of it."
+    "An image of the whole medium taken before this deletion does not open again, even with this device's TPM, "
+    "whose index was overwritten; this rests on the TPM keeping no older value of it."
 )
 
 

@@ -53,7 +53,7 @@ def _config(paths: StatePaths) -> str | None:
 
 
 def _permissions(paths: StatePaths) -> str | None:
-    for path in (paths.root, paths.house_key, paths.vault_key, paths.vault, paths.registry, paths.ledger):
+    for path in (paths.root, paths.house_key, paths.ring, paths.vault, paths.registry, paths.ledger):
         if not path.exists():
             return f"{path.name} is not there: restore it, or see `gatevault status` for what works without"
         mode = stat.S_IMODE(path.stat().st_mode)

@@ -91,7 +91,7 @@ class Enrolment:
         """The key that this resident's card gives, where their consent asks for one. ConsentError."""
         if receipt.mode is not KeyMode.HOLDER:
             return None
-        say("This consent is for a template that opens with the resident's card alone: tap that card within 60 seconds.")
+        say("By this consent the template opens with the resident's card alone: tap that card within 60 seconds.")
         number = await self._taps.of(resident, tap)
         if number is None or not is_long_secret(number):
             raise ConsentError(f"{'No card was tapped' if number is None else TOO_SHORT}: nothing was kept.")

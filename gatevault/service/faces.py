@@ -26,7 +26,6 @@ from gatevault.vault.keys import Secret, holder_key
 from gatevault.vault.record import Captures
 from gatevault.vault.templates import Row
 
-
 _EMPTY = np.empty((0, 0), dtype=np.float32)
 
 

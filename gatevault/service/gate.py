@@ -188,7 +188,9 @@ class Gate:
     async def _fill_gallery(self) -> None:
         residents = await self.storage.run(self.faces.begin)
         for start in range(0, len(residents), CHUNK):
-            for resident, captures in await self.storage.run(self.faces.open_some, residents[start : start + CHUNK]):
+            for resident, captures in await self.storage.run(
+                self.faces.open_some, residents[start : start + CHUNK]
+            ):
                 self.faces.add(resident, captures)
         self.faces.opened.set()
 

@@ -12,6 +12,8 @@ from gatevault.core.errors import BenchOnlyError, UsageError
 from gatevault.core.types import CardRead, canonical_card
 from gatevault.service.control import Handler, Say
 from gatevault.service.gate import Gate
+from gatevault.service.inspection import vault_check
+from gatevault.service.state import KeyOptions
 from gatevault.service.status import report
 
 

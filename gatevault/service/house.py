@@ -89,7 +89,7 @@ class House:
         return certificate if owed else self._drop(todo, certificate)
 
     def finish_all(self) -> int:
-        """End what a crash, a full disk or a locked vault left half done; how many operations there were. StoreError."""
+        """End what a crash, a full disk or a locked vault left half done; how many there were. StoreError."""
         if self.stores.registry is None or self.stores.vault is None or self.stores.ledger is None:
             return 0
         with suppress(VaultLockedError):
@@ -116,7 +116,7 @@ class House:
         return rotated
 
     def _certify(self, todo: Todo, owed: bool) -> dict[str, Any] | None:
-        """Sign a certificate, and keep it for its resident. One who withdraws from a locked vault has it at the unlock."""
+        """Sign a certificate and keep it for its resident; who withdraws while locked has it at the unlock."""
         registry, vault = self.stores.need_registry(), self.stores.need_vault()
         if owed and todo.kind is TodoKind.ERASE:
             return None
@@ -127,7 +127,7 @@ class House:
         return signed
 
     def _rotated(self, todo: Todo) -> bool:
-        """Rotate the keys, and leave the provider that they were moved from; False where that must wait or was void."""
+        """Rotate, and leave the provider that the keys were moved from; False where it must wait or was void."""
         vault, detail = self.stores.need_vault(), todo.detail
         if not vault.unlocked:
             return False

@@ -35,7 +35,7 @@ class KeyKeeper:
         return {"vault": "locked"}
 
     async def unlock(self, passphrase: str | None) -> dict[str, Any]:
-        """Open the vault, end what waited for it, and open the gallery. VaultLockedError, WrongKeyError, StoreError."""
+        """Open the vault, end what waited for it, open the gallery. VaultLockedError, WrongKeyError, StoreError."""
         house = self._house
         if house.stores.unlocked:
             raise ConflictError("The vault is open already: nothing was changed.")
@@ -50,7 +50,7 @@ class KeyKeeper:
         return {"vault": "unlocked", "finished": finished}
 
     async def show(self) -> dict[str, Any]:
-        """Where the vault's secret is and what a thief of the medium gets; never a secret. VaultLockedError, StoreError."""
+        """Where the vault's secret is and what a thief of the medium gets. VaultLockedError, StoreError."""
         vault = self._house.stores.need_vault()
 
         def work() -> dict[str, Any]:
@@ -85,7 +85,9 @@ class KeyKeeper:
             vault = house.stores.need_open_vault()
             before = vault.provider.name
             if to == before:
-                raise UsageError(f"The key is with {to} already: to change it, move it to another provider and back.")
+                raise UsageError(
+                    f"The key is with {to} already: to change it, move it to another provider and back."
+                )
             kind = EntryType.KEYS_ROTATED if to is None else EntryType.KEYS_MOVED
             payload = {"provider": to or before}
             todo = house.todo(
@@ -104,5 +106,7 @@ class KeyKeeper:
         try:
             self._house.stores.need_open_vault().move(to)
         except (StateError, UsageError):
-            self._house.stores.need_registry().drop_todo(op)  # nothing was begun, and the provider is not to be touched
+            self._house.stores.need_registry().drop_todo(
+                op
+            )  # nothing was begun, and the provider is not to be touched
             raise

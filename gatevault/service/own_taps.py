@@ -13,8 +13,8 @@ TAP_WAIT_S: Final = 60.0
 """How long a terminal waits for the resident's card."""
 
 TOO_SHORT: Final = (
-    "This card gives a short number, which is no secret: it is told to any reader, and who has the device would try them all. "
-    "A holder's key takes a card that gives at least 128 random bits (32 hexadecimal digits)"
+    "This card gives a short number, which is no secret: it is told to any reader, and who has the device would "
+    "try them all. A holder's key takes a card that gives at least 128 random bits (32 hexadecimal digits)"
 )
 
 

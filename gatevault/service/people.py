@@ -26,6 +26,7 @@ from gatevault.service.own_taps import TOO_SHORT, OwnTaps, typed_card
 from gatevault.service.stores import Person
 from gatevault.vault.registry import Registry, Resident, TodoKind
 
+
 class People:
     """Runs on the event loop; the disk work goes to the storage thread."""
 
@@ -205,7 +206,9 @@ class People:
         registry, now = house.stores.need_registry(), house.clock.now()
         previous = registry.receipt(resident)
         live = previous is not None and previous.events[-1].state is ConsentState.GIVEN
-        renews = live and previous is not None and previous.mode is mode  # a template never changes whose key opens it
+        renews = (
+            live and previous is not None and previous.mode is mode
+        )  # a template never changes whose key opens it
         receipt = Receipt(
             receipt_id=f"c-{secrets.token_hex(16)}",
             record_id=f"cr-{secrets.token_hex(8)}",

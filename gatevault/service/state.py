@@ -125,7 +125,7 @@ class StatePaths:
 
 @dataclass(frozen=True, slots=True)
 class KeyOptions:
-    """What an admin gives for a key provider: the passphrase as typed, the PCRs of a TPM policy (`sha256:0,2,7`)."""
+    """What an admin gives for a key provider: a passphrase as typed, PCRs for a TPM policy (`sha256:0,2,7`)."""
 
     passphrase: str | None = field(default=None, repr=False)
     pcrs: str | None = None
@@ -136,7 +136,7 @@ NO_OPTIONS: Final = KeyOptions()
 
 def key_provider(paths: StatePaths, name: str, options: KeyOptions) -> KeyProvider:
     """The key provider `name` of this state. StateError for one that this version lacks."""
-    return build_provider(name, paths.keys, passphrase=lambda: options.passphrase, pcrs=options.pcrs)
+    return build_provider(name, paths.keys)
 
 
 def open_vault(paths: StatePaths, device: Device, options: Callable[[], KeyOptions]) -> Vault:
@@ -169,7 +169,8 @@ def make_state(
 ) -> Device:
     """Make a state in `root`, which must be absent or empty. Built aside and moved in as a whole.
 
-    `keys` names the key provider. Raises StateError where something is there already; nothing half-made is left behind.
+    `keys` names the key provider. Raises StateError where something is there already; nothing half-made is left
+    behind.
     """
     root = root.absolute()
     if root.exists() and (not root.is_dir() or any(root.iterdir())):

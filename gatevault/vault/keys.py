@@ -2,8 +2,8 @@
 
 Two roots, each 32 random bytes, so that one can be away while the other works:
 
-- the **vault key**, behind a provider, wraps the keys of face templates. Without it the face path
-  is off;
+- the **vault key**, behind a provider, opens the ring of epoch keys (`ring`), and the present epoch's
+  key wraps those of face templates. Without it the face path is off;
 - the **house key**, a file that opens at boot, for cards, registry, ledger, receipts and the link
   between the two stores. With it cards work while the vault is locked.
 
@@ -19,6 +19,7 @@ from typing import Final
 from nacl.encoding import RawEncoder
 from nacl.hash import blake2b
 from nacl.signing import SigningKey
+from nacl.utils import random as random_bytes
 
 KEY_BYTES: Final = 32
 
@@ -73,7 +74,9 @@ def holder_key(number: str, record: bytes) -> Secret:
     `number` is a canonical credential of at least 128 bits; a shorter one must be refused before this,
     since nothing here slows down who tries all of them.
     """
-    digest = blake2b(number.encode(), digest_size=KEY_BYTES, salt=record, person=b"gv/holder-key/v1", encoder=RawEncoder)
+    digest = blake2b(
+        number.encode(), digest_size=KEY_BYTES, salt=record, person=b"gv/holder-key/v1", encoder=RawEncoder
+    )
     return Secret(digest)
 
 

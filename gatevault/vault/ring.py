@@ -56,7 +56,7 @@ class Ring:
         return self._provider or self._provide(_read(self._path).provider)
 
     def make(self, epochs: Sequence[Epoch], name: str) -> None:
-        """Seal these epochs with a provider, which makes its secret. StateError where it has one already; StoreError.
+        """Seal these epochs with a provider, which makes its secret. StateError where it has one; StoreError.
 
         A ring that was there goes in the same step; its provider still has its secret.
         """
@@ -116,8 +116,8 @@ class Ring:
             replace(self._path, msgspec.json.encode(_File(_FORMAT, provider, boxes)))
         except OSError as error:
             raise StoreFullError(
-                f"keys/vault.ring cannot be written ({error.strerror}): the keys were not changed. Free some space; "
-                "cards keep opening the gate."
+                f"keys/vault.ring cannot be written ({error.strerror}): the keys were not changed. Free some "
+                "space; cards keep opening the gate."
             ) from None
 
     def _data(self, provider: str) -> bytes:
@@ -138,7 +138,9 @@ def _read(path: Path) -> _File:
     except msgspec.MsgspecError:
         raise StoreError("keys/vault.ring is damaged: put back the one that belongs to vault.db.") from None
     if content.format != _FORMAT or content.provider not in NAMES:
-        raise StoreError("keys/vault.ring is of a format or key provider that this version lacks: update GateVault.")
+        raise StoreError(
+            "keys/vault.ring is of a format or key provider that this version lacks: update GateVault."
+        )
     return content
 
 

@@ -166,7 +166,7 @@ class Vault:
     # --- steps -------------------------------------------------------------------------------
 
     def _choose(self, *epochs: Epoch) -> None:
-        """Open with the epoch that `vault.db` is under, and overwrite the others. WrongKeyError, StoreError: locked."""
+        """Open with the epoch that `vault.db` is under, and overwrite the others; locked where there is none."""
         self._epoch = None
         try:
             check = self._store.check_box()
