@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gatevault.cli.output import DEFAULT, Json, State, answer, do, plain_errors, say
+from gatevault.cli.output import DEFAULT, Json, State, do, plain_errors, say
 from gatevault.core import control
 from gatevault.core.errors import UsageError
 from gatevault.service.client import ask
@@ -45,7 +45,7 @@ def new_passphrase(keys: Keys, stdin: bool) -> str | None:
 
 
 def typed_passphrase(stdin: bool) -> str:
-    """A passphrase from the terminal, unseen, or the first line of standard input. UsageError where there is none."""
+    """A passphrase from the terminal, unseen, or the first line of standard input. UsageError without one."""
     if not stdin and not sys.stdin.isatty():
         raise UsageError("There is no terminal to type the passphrase at: give it with --passphrase-stdin.")
     text = sys.stdin.readline().rstrip("\n") if stdin else getpass.getpass("Passphrase of the vault: ")
