@@ -19,6 +19,8 @@ SEARCH: Final = "/usr/local/bin:/usr/bin:/bin"
 """Where the tools are looked for; not `$PATH`, which is the caller's."""
 
 _CODE: Final = re.compile(r"\(0x([0-9A-Fa-f]{1,8})\)")
+_MANY_SESSIONS: Final = 24
+"""A TPM keeps some 64 for all programs, and none of ours outlives its conversation unless it is killed."""
 _LIMIT: Final = 8192
 """Bytes: several times the largest TPM structure that is used here."""
 
@@ -99,6 +101,8 @@ class Conversation:
 
     def primary(self) -> bytes:
         """Make the primary key (ECC P-256, from the owner's seed, the same each time); its TPM2B_PUBLIC."""
+        if self.tool("getcap", "handles-saved-session").count(b"0x") > _MANY_SESSIONS:
+            self.tool("flushcontext", "--saved-session")
         public = self.scratch()
         self.tool(
             "createprimary", "-Q", "-C", "o", "-G", "ecc", "-c", self.parent.path, "-f", "tss", "-o", public.path

@@ -176,6 +176,19 @@ def test_nothing_is_left_in_the_tpm_but_the_index(tpm: SoftTpm, path: Path) -> N
     assert _handles(tpm) == []
 
 
+@pytest.mark.parametrize("most", [62, 63, 64])  # of 64; a load needs several
+def test_sessions_that_killed_programs_left_do_not_lock_the_vault(
+    tpm: SoftTpm, path: Path, tmp_path: Path, most: int
+) -> None:
+    provider = Tpm2KeyProvider(path, tcti=tpm.tcti)
+    key = provider.create().reveal()
+    left = 0
+    while left < most and tpm.tool("startauthsession", "-S", str(tmp_path / "left"), check=False).returncode == 0:
+        left += 1
+    assert left > 60
+    assert provider.load().reveal() == key
+
+
 def test_a_file_that_cannot_be_written_leaves_no_index(
     tpm: SoftTpm, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

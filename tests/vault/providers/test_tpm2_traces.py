@@ -110,8 +110,8 @@ def test_no_file_is_written_but_the_record(tpm: SoftTpm, path: Path, tmp_path: P
     assert [str(path) in line for line in others] == [True]
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", range(1, 8))
+@pytest.mark.parametrize("when", ["before", "after", "unanswered"])
+@pytest.mark.parametrize("step", range(1, 9))
 def test_a_plug_pulled_at_any_step_of_a_roll_leaves_the_one_or_the_other(
     tpm: SoftTpm, path: Path, tmp_path: Path, step: int, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,9 +124,9 @@ def test_a_plug_pulled_at_any_step_of_a_roll_leaves_the_one_or_the_other(
     [ $(wc -l <{count}) = {step} ] || exec "$REAL" "$@"
     {cut if when == "before" else ""}
     "$REAL" "$@"; rc=$?
-    {cut if when == "after" else ""}
-    exit $rc"""
-    with monkeypatch.context() as patch:
+    {cut if when != "before" else ""}
+    exit {1 if when == "unanswered" else "$rc"}"""
+    with monkeypatch.context() as patch:  # "unanswered": carried out, and the answer is lost with the power
         _stand_in(tmp_path / "bin", script, patch)
         failed = False
         try:
