@@ -11,8 +11,9 @@ from gatevault.cli import lab, people, vault
 from gatevault.cli.output import DEFAULT, Json, State, answer, do, findings, plain_errors
 from gatevault.core import control
 from gatevault.service.doctor import examine
+from gatevault.service.making import make_state
 from gatevault.service.release import release_relay
-from gatevault.service.state import KeyOptions, make_state
+from gatevault.service.state import KeyOptions
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,14 +42,16 @@ def init(
     name: Annotated[str, typer.Option(help="The gate's name, as its notice tells it.")] = "gate",
     board: Annotated[str | None, typer.Option(help="The board profile, for a real gate.")] = None,
     pcrs: vault.Pcrs = None,
+    tpm_plain: vault.PlainTpm = False,
+    tcti: Annotated[str | None, typer.Option(help="tpm2: how the TPM is reached, if not /dev/tpmrm0.")] = None,
     stdin: vault.Typed = False,
     state: State = DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Make the state: keys, stores, ledger."""
     with plain_errors(as_json):
-        options = KeyOptions(vault.new_passphrase(keys, stdin), pcrs)
-        device = make_state(state, bench=bench, keys=keys.value, name=name, board=board, options=options)
+        options = KeyOptions(vault.new_passphrase(keys, stdin), pcrs, not tpm_plain)
+        device = make_state(state, bench=bench, keys=keys.value, name=name, board=board, options=options, tcti=tcti)
         answer({"state": str(state), "device": device.device, "bench": bench, "keys": keys.value}, as_json)
 
 

@@ -130,6 +130,7 @@ class KeyMove(_Private, frozen=True, tag="key-move"):
     to: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\Z")]
     passphrase: Passphrase | None = None
     pcrs: Annotated[str, Meta(max_length=80)] | None = None
+    tpm_index: bool = True
 
 
 class LedgerVerify(Message, frozen=True, tag="ledger-verify"):

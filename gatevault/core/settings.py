@@ -102,6 +102,13 @@ class ReaderSettings(_Section, frozen=True):
     """Input devices of USB keyboard-wedge readers, such as /dev/input/by-id/…-event-kbd."""
 
 
+class KeySettings(_Section, frozen=True):
+    """Where the vault's key is looked for; which provider has it, the ring says."""
+
+    tcti: Annotated[str, Meta(min_length=1, max_length=200)] = "device:/dev/tpmrm0"
+    """How a TPM is reached, as the tpm2-tools write it."""
+
+
 class Settings(_Section, frozen=True):
     """The whole `config.toml`."""
 
@@ -112,3 +119,4 @@ class Settings(_Section, frozen=True):
     consent: ConsentSettings = ConsentSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     readers: ReaderSettings = ReaderSettings()
+    keys: KeySettings = KeySettings()

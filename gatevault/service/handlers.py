@@ -97,7 +97,7 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
         control.VaultCheck: lambda c, say: gate.house.storage.run(vault_check, gate.stores),
         control.KeyShow: lambda c, say: gate.keys.show(),
         control.KeyRotate: lambda c, say: gate.keys.rotate(),
-        control.KeyMove: lambda c, say: gate.keys.move(c.to, KeyOptions(c.passphrase, c.pcrs)),
+        control.KeyMove: lambda c, say: gate.keys.move(c.to, KeyOptions(c.passphrase, c.pcrs, c.tpm_index)),
         control.LedgerVerify: ledger_verify,
         control.LedgerExport: ledger_export,
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gatevault.core.chain import EntryType
-from gatevault.core.errors import ConflictError, StateError, UsageError
+from gatevault.core.errors import ConflictError, GateVaultError, UsageError
 from gatevault.service.house import House
 from gatevault.service.state import KeyOptions
 from gatevault.vault.registry import TodoKind
@@ -103,10 +103,10 @@ class KeyKeeper:
         return await house.storage.run(work)
 
     def _move(self, to: str, op: str) -> None:
+        vault = self._house.stores.need_open_vault()
         try:
-            self._house.stores.need_open_vault().move(to)
-        except (StateError, UsageError):
-            self._house.stores.need_registry().drop_todo(
-                op
-            )  # nothing was begun, and the provider is not to be touched
+            vault.move(to)
+        except GateVaultError:
+            if vault.provider.name != to:  # it did not come to pass, and what that provider has is not ours
+                self._house.stores.need_registry().drop_todo(op)
             raise

@@ -50,7 +50,9 @@ def new_recovery_key(path: Path) -> str:
     try:
         write_new(path, _PRIVATE + bytes(key).hex().encode() + b"\n")
     except FileExistsError:
-        raise StateError(f"{path} is there already: a recovery key is never overwritten. Nothing was changed.") from None
+        raise StateError(
+            f"{path} is there already: a recovery key is never overwritten. Nothing was changed."
+        ) from None
     except OSError as error:
         raise StateError(f"{path} cannot be written ({error.strerror}): choose another place.") from None
     return _PUBLIC + bytes(key.public_key).hex()
@@ -76,10 +78,13 @@ def unpack(raw: bytes, key_file: Path) -> Contents:
         contents = msgspec.msgpack.decode(box.decrypt(raw[len(_MAGIC) :]), type=Contents)
     except (CryptoError, ValueError, TypeError):
         raise BackupError(
-            "The backup does not open: it is for another recovery key, or was altered or cut short. Nothing was restored."
+            "The backup does not open: it is for another recovery key, was altered, or is cut short. Nothing was "
+            "restored."
         ) from None
     except msgspec.MsgspecError:
-        raise BackupError("The backup's content is of another version: update GateVault. Nothing was restored.") from None
+        raise BackupError(
+            "The backup's content is of another version: update GateVault. Nothing was restored."
+        ) from None
     if contents.format != FORMAT:
         raise BackupError("The backup is of another version: update GateVault. Nothing was restored.")
     return contents

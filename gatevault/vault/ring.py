@@ -62,7 +62,11 @@ class Ring:
         """
         provider = self._provide(name)
         secret = provider.create()
-        self._write(epochs, name, [secret])
+        try:
+            self._write(epochs, name, [secret])
+        except StoreError:
+            provider.destroy()
+            raise
         self.close()
         self._provider, self._secrets = provider, [secret]
 
@@ -94,19 +98,25 @@ class Ring:
 
     def roll(self, epochs: Sequence[Epoch]) -> None:
         """Replace the epochs, and the provider's secret where it can be: older rings are dead then. As `write`."""
-        if self.provider.rolls:
-            fresh = self.provider.propose()
-            self._secrets[1:] = [fresh]
+        provider = self.provider
+        if provider.rolls:
+            if len(self._secrets) > 1:  # the last roll failed half-way: which of the two is it?
+                self._keep_secrets(provider.load())
+            self._secrets.append(provider.propose())
             self.write(epochs)
-            self.provider.roll()
-            self._secrets.pop(0).wipe()
+            provider.roll()
+            self._keep_secrets(self._secrets.pop())
         self.write(epochs)
+
+    def _keep_secrets(self, *secrets: Secret) -> None:
+        for secret in self._secrets:
+            secret.wipe()
+        self._secrets = list(secrets)
 
     def close(self) -> None:
         """Forget the provider's secret."""
-        for secret in self._secrets:
-            secret.wipe()
-        self._provider, self._secrets = None, []
+        self._keep_secrets()
+        self._provider = None
 
     def _write(self, epochs: Sequence[Epoch], provider: str, secrets: Sequence[Secret]) -> None:
         plain = bytearray(b"".join(_EPOCH.pack(epoch.number, epoch.key.reveal()) for epoch in epochs))
