@@ -85,6 +85,12 @@ class LedgerBrokenError(StoreError):
     code = "ledger-broken"
 
 
+class CheckpointError(GateVaultError):
+    """A checkpoint, verifier key or exported ledger cannot be read."""
+
+    code = "checkpoint"
+
+
 class ConsentError(GateVaultError):
     """There is no live consent for what was asked, or it cannot be given this way."""
 

@@ -102,6 +102,15 @@ class ReaderSettings(_Section, frozen=True):
     """Input devices of USB keyboard-wedge readers, such as /dev/input/by-id/…-event-kbd."""
 
 
+class RetentionSettings(_Section, frozen=True):
+    """How many days the ledger keeps payloads; headers stay for ever."""
+
+    gate_days: Annotated[int, Meta(ge=1, le=3_650)] = 90
+    """Passages, refusals, sensors, the door, starts and faults."""
+    admin_days: Annotated[int, Meta(ge=1, le=3_650)] = 1_095
+    """All else: residents, cards, consents, enrolments, erasures, look-ups."""
+
+
 class Settings(_Section, frozen=True):
     """The whole `config.toml`."""
 
@@ -112,3 +121,4 @@ class Settings(_Section, frozen=True):
     consent: ConsentSettings = ConsentSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     readers: ReaderSettings = ReaderSettings()
+    retention: RetentionSettings = RetentionSettings()

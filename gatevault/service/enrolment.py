@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gatevault.core import wire
-from gatevault.core.chain import EntryType
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import EnrolmentError, VisionDownError
 from gatevault.core.matching import template_mean, unit
 from gatevault.core.settings import EnrolmentSettings
@@ -51,7 +51,8 @@ class Enrolment:
             house.faces.require_consent(resident)  # withdrawn meanwhile by five taps?
             sealed = house.faces.seal(resident, receipt, matrix, model)
             record = house.stores.house.record_id(resident)
-            payload = {"captures": len(matrix), "model": model.hex()[:16]}
+            replaces = house.faces.has_template(resident)
+            payload = {"captures": len(matrix), "model": model.hex()[:16], "replaces": replaces}
             todo = house.todo(
                 TodoKind.ENROL,
                 resident,

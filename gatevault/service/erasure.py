@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import Any
 
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import ConsentState, Standing, stamp
-from gatevault.core.errors import ConsentError, NotFoundError
+from gatevault.core.entries import EntryType
+from gatevault.core.errors import ConsentError, NotFoundError, StoreError
 from gatevault.service.house import House
 from gatevault.vault.registry import Todo, TodoKind
 
@@ -119,15 +120,28 @@ class Erasure:
             count += await house.storage.run(work, resident)
         return count
 
+    def _counted(self, resident: str) -> bool:
+        """Whether the ledger will count a template of this resident's: not one whose end is owed already,
+        nor one whose enrolment will never be entered, since it was not when its record goes."""
+        house = self._house
+        if house.stores.templates is None or not house.faces.has_template(resident):
+            return False
+        owed = [todo for todo in house.stores.need_registry().todos() if todo.resident == resident]
+        ends = any(todo.kind in (TodoKind.ERASE, TodoKind.REMOVE) for todo in owed)
+        unentered = any(todo.kind is TodoKind.ENROL and not todo.payload["replaces"] for todo in owed)
+        return not ends and not unentered
+
     def _todo(self, kind: TodoKind, resident: str, entry: EntryType, payload: dict[str, Any]) -> Todo:
         house = self._house
+        with contextlib.suppress(StoreError):
+            house.finish_all()  # so that what is owed is entered in the order in which it happened
         person = house.stores.people.get(resident)
         receipt = person.receipt if person else None
         return house.todo(
             kind,
             resident,
             entry,
-            payload,
+            payload | {"template": self._counted(resident)},
             record=house.stores.house.record_id(resident).hex(),
             receipt=receipt.receipt_id if receipt else "",
             template="yes" if house.stores.templates and house.faces.has_template(resident) else "no",

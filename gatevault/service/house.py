@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gatevault.core.chain import EntryType
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import StoreError, StoreFullError
 from gatevault.core.settings import Settings
 from gatevault.service.certificate import deletion_certificate
@@ -80,7 +80,8 @@ class House:
         """End what a crash or a full disk left half done; how many operations there were. StoreError."""
         if self.stores.registry is None or self.stores.templates is None or self.stores.ledger is None:
             return 0
-        pending = self.stores.registry.todos()
+        # Ends first: an enrolment that is still owed was before them, and its record is gone.
+        pending = sorted(self.stores.registry.todos(), key=lambda todo: todo.kind is TodoKind.ENROL)
         for todo in pending:
             self.finish(todo)
         return len(pending)

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import (
     ConsentState,
     Event,
@@ -18,6 +17,7 @@ from gatevault.core.consent import (
     months_later,
     stamp,
 )
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import BenchOnlyError, ConsentError, NotFoundError, UsageError
 from gatevault.core.types import CardRead, canonical_card
 from gatevault.service import notice

@@ -19,8 +19,8 @@ from typing import Final
 
 import msgspec
 
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import stamp
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import LedgerBrokenError, StateError, VaultLockedError
 from gatevault.service.clock import TrustedClock
 from gatevault.vault.files import sync_directory, write_new

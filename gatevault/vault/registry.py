@@ -21,8 +21,8 @@ from typing import Any, Final
 import msgspec
 from nacl.exceptions import BadSignatureError
 
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import Receipt
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import (
     ConflictError,
     NotFoundError,
