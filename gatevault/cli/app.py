@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gatevault.cli import lab, people, vault
+from gatevault.cli.ledger import ledger
 from gatevault.cli.output import DEFAULT, Json, State, answer, do, findings, plain_errors
 from gatevault.core import control
 from gatevault.service.doctor import examine
@@ -22,7 +23,6 @@ app = typer.Typer(
     help="An on-device face-template vault for access gates.",
 )
 door = typer.Typer(no_args_is_help=True, help="Hold the door open, or lock it.")
-ledger = typer.Typer(no_args_is_help=True, help="The record of what happened.")
 app.add_typer(people.resident, name="resident")
 app.add_typer(people.card, name="card")
 app.add_typer(people.consent, name="consent")
@@ -139,22 +139,6 @@ def door_unlock(state: State = DEFAULT, as_json: Json = False) -> None:
 def door_lock(state: State = DEFAULT, as_json: Json = False) -> None:
     """End `door unlock`."""
     do(state, as_json, control.DoorLock())
-
-
-@ledger.command("verify")
-def ledger_verify(state: State = DEFAULT, as_json: Json = False) -> None:
-    """Check every link and the signed head."""
-    do(state, as_json, control.LedgerVerify())
-
-
-@ledger.command("export")
-def ledger_export(
-    start: Annotated[int, typer.Option(min=0, help="The first entry.")] = 0,
-    state: State = DEFAULT,
-    as_json: Json = False,
-) -> None:
-    """Print the entries."""
-    people.export_ledger(state, as_json, start)
 
 
 def _absolute(camera: str | None) -> str | None:

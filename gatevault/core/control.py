@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, get_args
 import msgspec
 from msgspec import Meta
 
+from gatevault.core.checkpoint import MAX_NOTE
 from gatevault.core.consent import KeyMode
 from gatevault.core.jcs import MAX_INTEGER
 from gatevault.core.wire import Message
@@ -134,11 +135,13 @@ class KeyMove(_Private, frozen=True, tag="key-move"):
 
 
 class LedgerVerify(Message, frozen=True, tag="ledger-verify"):
-    pass
+    """`anchor`: a signed checkpoint that was kept from earlier."""
+
+    anchor: Annotated[str, Meta(min_length=1, max_length=MAX_NOTE)] | None = None
 
 
 class LedgerExport(Message, frozen=True, tag="ledger-export"):
-    """Entries from index `start`, as many as fit a page."""
+    """Entries from index `start`, as many as fit a page, with the checkpoint and key of that moment."""
 
     start: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
 

@@ -109,6 +109,15 @@ class KeySettings(_Section, frozen=True):
     """How a TPM is reached, as the tpm2-tools write it."""
 
 
+class RetentionSettings(_Section, frozen=True):
+    """How many days the ledger keeps payloads; headers stay for ever."""
+
+    gate_days: Annotated[int, Meta(ge=1, le=3_650)] = 90
+    """Passages, refusals, sensors, the door, starts and faults."""
+    admin_days: Annotated[int, Meta(ge=1, le=3_650)] = 1_095
+    """All else: residents, cards, consents, enrolments, erasures, look-ups."""
+
+
 class Settings(_Section, frozen=True):
     """The whole `config.toml`."""
 
@@ -119,4 +128,5 @@ class Settings(_Section, frozen=True):
     consent: ConsentSettings = ConsentSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     readers: ReaderSettings = ReaderSettings()
+    retention: RetentionSettings = RetentionSettings()
     keys: KeySettings = KeySettings()

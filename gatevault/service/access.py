@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from gatevault.core import policy, wire
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import Standing
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import ConflictError, DeviceError, StoreError, VaultLockedError, VisionDownError
 from gatevault.core.matching import Fusion, decide, reason_without_match
 from gatevault.core.schedule import Schedule

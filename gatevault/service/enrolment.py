@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from gatevault.core import wire
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import KeyMode, Receipt
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import ConsentError, EnrolmentError, VisionDownError
 from gatevault.core.matching import template_mean, unit
 from gatevault.core.settings import EnrolmentSettings
@@ -58,7 +58,8 @@ class Enrolment:
             house.finish_all()  # an erasure that still owes its entry must not erase this template later
             house.faces.require_consent(resident)  # withdrawn meanwhile by five taps?
             row = house.faces.seal(resident, receipt, matrix, model, holder)
-            payload = {"captures": len(matrix), "model": model.hex()[:16]}
+            replaces = house.faces.has_template(resident)
+            payload = {"captures": len(matrix), "model": model.hex()[:16], "replaces": replaces}
             todo = house.todo(
                 TodoKind.ENROL,
                 resident,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gatevault.core import wire
-from gatevault.core.chain import EntryType
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import GateVaultError, StateError, StoreError
 from gatevault.core.schedule import parse
 from gatevault.core.types import CardRead
@@ -34,6 +34,7 @@ from gatevault.service.notice import current_hashes
 from gatevault.service.own_taps import OwnTaps
 from gatevault.service.panel import Panel
 from gatevault.service.people import People
+from gatevault.service.retention import Retention
 from gatevault.service.storage import StorageThread
 from gatevault.service.stores import Stores
 from gatevault.service.vision_process import VisionProcess
@@ -93,6 +94,7 @@ class Gate:
         )
         self.house = House(stores, self.storage, self.clock, self.journal, self.faces, self.settings)
         self.erasure = Erasure(self.house)
+        self.retention = Retention(self.house)
         taps = OwnTaps(self.access, device.bench)
         self.enrolment = Enrolment(self.house, self.eyes, taps)
         self.people = People(self.house, taps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from gatevault.core.chain import EntryType
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import ConflictError, GateVaultError, UsageError
 from gatevault.service.house import House
 from gatevault.service.state import KeyOptions

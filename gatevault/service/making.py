@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import stamp
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import StateError
 from gatevault.service.clock import TrustedClock
 from gatevault.service.state import FORMAT, NO_OPTIONS, Device, KeyOptions, StatePaths, open_vault

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import (
     ConsentState,
     Event,
@@ -18,6 +17,7 @@ from gatevault.core.consent import (
     months_later,
     stamp,
 )
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import ConsentError, NotFoundError
 from gatevault.core.types import is_long_secret
 from gatevault.service import notice
@@ -225,12 +225,13 @@ class People:
         if previous and live:
             receipts.insert(0, previous.ended(ConsentState.SUPERSEDED, now))
         payload = {"notice": sha256[:16], "language": language, "renews": renews, "mode": mode.value}
-        todo = house.todo(TodoKind.NOTE, resident, EntryType.CONSENT_GIVEN, payload)
+        todos = [house.todo(TodoKind.NOTE, resident, EntryType.CONSENT_GIVEN, payload)]
         if live and not renews and house.faces.has_template(resident):
-            todo = house.erasing(TodoKind.ERASE, resident, EntryType.CONSENT_GIVEN, payload)
+            todos.append(house.erasing(TodoKind.ERASE, resident, EntryType.PURGED, {"way": "mode-changed"}))
         with house.changed(resident):
-            registry.put_receipts(receipts, todo)
-            house.finish(todo)
+            registry.put_receipts(receipts, *todos)
+            for todo in todos:
+                house.finish(todo)
         return receipt
 
     async def show_consent(self, resident: str) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from typing import Any, Final
 import msgspec
 from nacl.exceptions import BadSignatureError
 
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import Receipt
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import (
     ConflictError,
     NotFoundError,
@@ -202,10 +202,11 @@ class Registry:
 
     # --- receipts ----------------------------------------------------------------------------
 
-    def put_receipts(self, receipts: Iterable[Receipt], todo: Todo) -> None:
+    def put_receipts(self, receipts: Iterable[Receipt], *todos: Todo) -> None:
         """Sign and keep receipts (or their newer states); with them, in one step, what must follow."""
         with self._db.transaction() as run:
-            self._insert_todo(run, todo)
+            for todo in todos:
+                self._insert_todo(run, todo)
             for receipt in receipts:
                 self._put_receipt(run, receipt)
 

@@ -86,8 +86,8 @@ class Ring:
             return epochs
         secret.wipe()
         raise WrongKeyError(
-            f"keys/vault.ring does not open with the vault key ({content.provider}): the key is another, or the ring "
-            "is an older copy. Faces are off, cards work. Put it right and run `gatevault vault unlock`."
+            f"keys/vault.ring does not open with the vault key ({content.provider}): the key is another, or the "
+            "ring is an older copy. Faces are off, cards work. Put it right and run `gatevault vault unlock`."
         )
 
     def write(self, epochs: Sequence[Epoch]) -> None:

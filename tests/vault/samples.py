@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gatevault.core.chain import EntryType
+from gatevault.core.entries import EntryType, Moment
 from gatevault.vault.keys import HouseKeys, Secret, VaultKeys
-from gatevault.vault.ledger import Moment
 from gatevault.vault.registry import Resident, Todo, TodoKind
 from gatevault.vault.sealing import Bond
 
