@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gatevault.cli import lab, people, vault
+from gatevault.cli.backup import backup
 from gatevault.cli.ledger import ledger
 from gatevault.cli.output import DEFAULT, Json, State, answer, do, findings, plain_errors
 from gatevault.core import control
@@ -28,6 +29,7 @@ app.add_typer(people.card, name="card")
 app.add_typer(people.consent, name="consent")
 app.add_typer(vault.vault, name="vault")
 app.add_typer(vault.key, name="key")
+app.add_typer(backup, name="backup")
 app.add_typer(door, name="door")
 app.add_typer(ledger, name="ledger")
 lab.register(app)

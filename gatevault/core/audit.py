@@ -37,7 +37,7 @@ from gatevault.core.entries import (
     Spoilt,
     is_sound,
     keep_of,
-    template_change,
+    templates_after,
 )
 from gatevault.core.merkle import consistency_proof, extends, root
 
@@ -188,8 +188,7 @@ class Auditor:
 
     def _account(self, header: EntryHeader, payload: dict[str, Any]) -> None:
         if header.type is not EntryType.PAYLOADS_ERASED:
-            if self.templates is not None:
-                self.templates += template_change(header.type, payload)
+            self.templates = templates_after(self.templates, header.type, payload)
             return
         keep, before, templates = payload.get("class"), payload.get("before"), payload.get("templates")
         if keep not in (Keep.GATE, Keep.ADMIN) or not isinstance(before, str) or before > header.day:

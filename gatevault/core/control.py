@@ -134,6 +134,16 @@ class KeyMove(_Private, frozen=True, tag="key-move"):
     tpm_index: bool = True
 
 
+class BackupMake(Message, frozen=True, tag="backup-make"):
+    """For the holder of the recovery key whose public half this is."""
+
+    recipient: Annotated[str, Meta(pattern=r"^gvr1-[0-9a-f]{64}\Z")]
+
+
+class BackupPage(Message, frozen=True, tag="backup-page"):
+    start: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+
+
 class LedgerVerify(Message, frozen=True, tag="ledger-verify"):
     """`anchor`: a signed checkpoint that was kept from earlier."""
 
@@ -180,6 +190,8 @@ Command = (
     | KeyShow
     | KeyRotate
     | KeyMove
+    | BackupMake
+    | BackupPage
     | LedgerVerify
     | LedgerExport
     | WalkUp

@@ -75,13 +75,19 @@ _GATE: Final = frozenset(
         EntryType.FAULT,
     }
 )
-_EVER: Final = frozenset({EntryType.STATE_MADE, EntryType.PAYLOADS_ERASED})
+_EVER: Final = frozenset({EntryType.STATE_MADE, EntryType.PAYLOADS_ERASED, EntryType.RESTORED})
 """What the device is, and what was erased when: nothing of a person, and later checks need them."""
 
 TEMPLATE_TYPES: Final = frozenset(
-    {EntryType.ENROLLED, EntryType.PURGED, EntryType.CONSENT_WITHDRAWN, EntryType.RESIDENT_REMOVED}
+    {
+        EntryType.ENROLLED,
+        EntryType.PURGED,
+        EntryType.CONSENT_WITHDRAWN,
+        EntryType.RESIDENT_REMOVED,
+        EntryType.RESTORED,
+    }
 )
-"""Entries that may change how many templates there are: see `template_change`."""
+"""Entries that may change how many templates there are: see `templates_after`."""
 
 
 def keep_of(kind: EntryType) -> Keep:
@@ -89,14 +95,19 @@ def keep_of(kind: EntryType) -> Keep:
     return Keep.GATE if kind in _GATE else Keep.EVER if kind in _EVER else Keep.ADMIN
 
 
-def template_change(kind: EntryType, payload: dict[str, Any]) -> int:
-    """What an entry does to the number of templates: 1, 0 or -1.
+def templates_after(count: int | None, kind: EntryType, payload: dict[str, Any]) -> int | None:
+    """How many templates there are after an entry; None where that was not known before.
 
-    `enrolled` says whether it `replaces` an earlier template; what erases says whether a `template` was there.
+    `enrolled` says whether it `replaces` an earlier template; what erases says whether a `template` was there; a
+    restore brings none.
     """
+    if kind is EntryType.RESTORED:
+        return 0
+    if count is None:
+        return None
     if kind is EntryType.ENROLLED:
-        return 0 if payload.get("replaces") is True else 1
-    return -1 if kind in TEMPLATE_TYPES and payload.get("template") is True else 0
+        return count if payload.get("replaces") is True else count + 1
+    return count - 1 if kind in TEMPLATE_TYPES and payload.get("template") is True else count
 
 
 class EntryHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,6 +20,7 @@ from gatevault.devices.readers import Reader, build_readers
 from gatevault.devices.relay import Relay
 from gatevault.devices.sensors import SensorEvent, Sensors
 from gatevault.service.access import Access
+from gatevault.service.backup import Backup
 from gatevault.service.clock import TrustedClock
 from gatevault.service.config import load_board, load_settings
 from gatevault.service.doorway import Doorway
@@ -98,6 +99,7 @@ class Gate:
         taps = OwnTaps(self.access, device.bench)
         self.enrolment = Enrolment(self.house, self.eyes, taps)
         self.people = People(self.house, taps)
+        self.backup = Backup(self.house)
         self.keys = KeyKeeper(self.house, self._open_gallery)
         self.access.withdraw = self._withdraw_by_card
         self.readers: list[Reader] = build_readers(self.board, self.settings.readers.wedge, bench=device.bench)

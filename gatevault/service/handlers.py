@@ -72,6 +72,9 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
     async def notice(c: control.Notice, say: Say) -> dict[str, Any]:
         return people.notice(c.language)
 
+    async def backup_page(c: control.BackupPage, say: Say) -> dict[str, Any]:
+        return gate.backup.page(c.start)
+
     return {
         control.Status: status,
         control.WalkUp: walk_up,
@@ -96,6 +99,8 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
         control.KeyShow: lambda c, say: gate.keys.show(),
         control.KeyRotate: lambda c, say: gate.keys.rotate(),
         control.KeyMove: lambda c, say: gate.keys.move(c.to, KeyOptions(c.passphrase, c.pcrs, c.tpm_index)),
+        control.BackupMake: lambda c, say: gate.backup.make(c.recipient),
+        control.BackupPage: backup_page,
         control.LedgerVerify: lambda c, say: verify(gate.stores, gate.storage, c.anchor),
         control.LedgerExport: ledger_export,
     }

@@ -24,7 +24,7 @@ from gatevault.service import notice
 from gatevault.service.house import House
 from gatevault.service.own_taps import TOO_SHORT, OwnTaps, typed_card
 from gatevault.service.stores import Person
-from gatevault.vault.registry import Registry, Resident, TodoKind
+from gatevault.vault.registry import CARD_NAME, Registry, Resident, TodoKind
 
 
 class People:
@@ -127,7 +127,7 @@ class People:
 
         def work() -> None:
             house.check_writable()
-            todo = house.todo(TodoKind.NOTE, resident, EntryType.CARD_ADDED, {})
+            todo = house.todo(TodoKind.NOTE, resident, EntryType.CARD_ADDED, self._named(card))
             house.stores.need_registry().add_card(card, resident, todo)
             house.stores.reload_cards()
             house.finish(todo)
@@ -142,13 +142,17 @@ class People:
         def work() -> str:
             house.check_writable()
             owner = house.stores.need_registry().card_owner(card)
-            todo = house.todo(TodoKind.NOTE, owner, EntryType.CARD_REMOVED, {})
+            todo = house.todo(TodoKind.NOTE, owner, EntryType.CARD_REMOVED, self._named(card))
             house.stores.need_registry().remove_card(card, todo)
             house.stores.reload_cards()
             house.finish(todo)
             return owner
 
         return {"resident": await house.storage.run(work), "card": "removed"}
+
+    def _named(self, card: str) -> dict[str, Any]:
+        """How an entry names a card: a restore must know which was taken away."""
+        return {"card": self._house.stores.house.card_hash(card).hex()[:CARD_NAME]}
 
     # --- consent -----------------------------------------------------------------------------
 

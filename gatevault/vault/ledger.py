@@ -138,6 +138,10 @@ class Ledger:
             _put_head(run, note, edge)
         self._note, self._edge = note, edge
 
+    def image(self) -> bytes:
+        """The whole ledger as the bytes of one SQLite file."""
+        return self._db.image()
+
     # --- reading -----------------------------------------------------------------------------
 
     def page(self, start: int, count: int = PAGE) -> list[Entry | Spoilt]:

@@ -46,6 +46,8 @@ CREATE TABLE cards (card BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE certificates (id TEXT PRIMARY KEY, resident TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE todo (op TEXT PRIMARY KEY, kind TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
 """
+CARD_NAME: Final = 16
+"""Digits of a card's keyed hash by which ledger entries name it."""
 
 
 class TodoKind(StrEnum):
@@ -135,6 +137,10 @@ class Registry:
                 return True
         return False
 
+    def image(self) -> bytes:
+        """The whole registry as the bytes of one SQLite file."""
+        return self._db.image()
+
     # --- residents ---------------------------------------------------------------------------
 
     def add_resident(self, resident: str, who: Resident, todo: Todo) -> None:
@@ -189,6 +195,13 @@ class Registry:
         with self._db.transaction() as run:
             self._insert_todo(run, todo)
             run.execute("DELETE FROM cards WHERE card = ?", (self._keys.card_hash(number),))
+        self._db.checkpoint()
+
+    def remove_cards(self, prefixes: Iterable[str]) -> None:
+        """Unbind the cards whose keyed hashes begin so (hexadecimal, as ledger entries name them)."""
+        gone = [(card,) for card in self.cards() if card.hex()[:CARD_NAME] in set(prefixes)]
+        with self._db.transaction() as run:
+            run.executemany("DELETE FROM cards WHERE card = ?", gone)
         self._db.checkpoint()
 
     def cards(self) -> dict[bytes, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gatevault.core.entries import TEMPLATE_TYPES, Entry, EntryType, Keep, keep_of, template_change
+from gatevault.core.entries import TEMPLATE_TYPES, Entry, EntryType, Keep, keep_of, templates_after
 from gatevault.vault.db import Database
 from gatevault.vault.ledger_rows import RowBoxes, readable
 
@@ -32,13 +32,15 @@ def past(db: Database, boxes: RowBoxes, keep: Keep, before: str, limit: int) -> 
 
 def templates(db: Database, boxes: RowBoxes) -> int:
     """See `Ledger.templates`."""
-    total, since = 0, -1
+    total: int | None = 0
+    since = -1
     for entry in _of_types(db, boxes, [EntryType.PAYLOADS_ERASED], "DESC LIMIT 1", since):
         if entry.opening is not None:
             total, since = int(entry.opening.payload["templates"]), entry.header.i
     for entry in _of_types(db, boxes, sorted(TEMPLATE_TYPES), "ASC", since):
-        total += template_change(entry.header.type, entry.opening.payload) if entry.opening else 0
-    return total
+        if entry.opening is not None:
+            total = templates_after(total, entry.header.type, entry.opening.payload)
+    return total or 0
 
 
 def _of_types(db: Database, boxes: RowBoxes, kinds: list[EntryType], order: str, after: int) -> list[Entry]:

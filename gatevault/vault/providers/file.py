@@ -33,7 +33,10 @@ class FileKeyProvider:
         self._unsettled = False
 
     def create(self) -> Secret:
-        secret = Secret(random_bytes(KEY_BYTES))
+        return self.put(Secret(random_bytes(KEY_BYTES)))
+
+    def put(self, secret: Secret) -> Secret:
+        """Keep this secret, from a backup say. StateError where one is there already."""
         try:
             write_new(self._path, _line(secret))
         except FileExistsError:
