@@ -30,7 +30,7 @@ from nacl.utils import random as random_bytes
 
 from gatevault.core.errors import RecordRefusedError
 from gatevault.core.types import MAX_DIMENSION
-from gatevault.vault.keys import KEY_BYTES, Secret
+from gatevault.vault.keys import Secret
 
 NONCE: Final = 24
 TAG: Final = 16
@@ -58,7 +58,7 @@ def seal(key: Secret, plain: bytes | bytearray | memoryview, data: bytes) -> byt
         len(data),
         ffi.NULL,
         nonce,
-        key.reveal(),
+        ffi.from_buffer(key.buffer),
     )
     if done != 0:
         raise ValueError("libsodium refuses to seal this")
@@ -83,7 +83,7 @@ def open_into(key: Secret, box: bytes, data: bytes, out: bytearray | memoryview)
         data,
         len(data),
         box[:NONCE],
-        key.reveal(),
+        ffi.from_buffer(key.buffer),
     )
     if done != 0:
         raise RecordRefusedError("A sealed record does not open: altered, swapped, or sealed under another key.")
@@ -127,10 +127,10 @@ def seal_template(wrap: Secret, bond: Bond, captures: npt.NDArray[np.float32]) -
     plain = bytearray(_TEMPLATE.size + 4 * captures.size)
     _TEMPLATE.pack_into(plain, 0, _VERSION, count, dimension)
     np.frombuffer(plain, dtype="<f4", offset=_TEMPLATE.size).reshape(count, dimension)[:] = captures
-    record_key = Secret(random_bytes(KEY_BYTES))
+    record_key = Secret.random()
     try:
         return SealedTemplate(
-            seal(wrap, record_key.reveal(), bond.data("template-key")),
+            seal(wrap, record_key.buffer, bond.data("template-key")),
             seal(record_key, plain, bond.data("template")),
         )
     finally:
@@ -140,12 +140,9 @@ def seal_template(wrap: Secret, bond: Bond, captures: npt.NDArray[np.float32]) -
 
 def open_template(wrap: Secret, bond: Bond, record: SealedTemplate) -> npt.NDArray[np.float32]:
     """The captures, shape (k, d), in a buffer that the caller wipes. RecordRefusedError."""
-    raw_key = unseal(wrap, record.wrapped_key, bond.data("template-key"))
-    if len(raw_key) != KEY_BYTES:
-        raise RecordRefusedError("A record's key has the wrong length: it was altered.")
-    record_key = Secret(raw_key)
-    raw_key[:] = bytes(KEY_BYTES)
+    record_key = Secret.blank()
     try:
+        open_into(wrap, record.wrapped_key, bond.data("template-key"), record_key.buffer)
         plain = unseal(record_key, record.sealed, bond.data("template"))
     finally:
         record_key.wipe()
