@@ -12,9 +12,12 @@ from gatevault.core.consent import Receipt, Standing, standing
 from gatevault.core.errors import ConsentError, EnrolmentError, RecordRefusedError, StoreError
 from gatevault.core.matching import Gallery as Matrix
 from gatevault.core.matching import template_mean
+from gatevault.core.wiped import wiped
 from gatevault.service.clock import TrustedClock
 from gatevault.service.stores import Stores
 from gatevault.vault.gallery import Gallery
+from gatevault.vault.keys import key_protection
+from gatevault.vault.locked import weakest
 from gatevault.vault.sealing import Bond, SealedTemplate, open_template, seal_template
 
 
@@ -49,7 +52,8 @@ class Faces:
 
     @property
     def protection(self) -> str:
-        return self._gallery.protection if self._gallery else "none"
+        """How the memory of templates and keys is kept (`vault/locked.Protection`)."""
+        return weakest(self._gallery.protection, key_protection()) if self._gallery else "none"
 
     def standing(self, resident: str) -> Standing:
         """Whether this resident's consent carries a template now."""
@@ -61,14 +65,15 @@ class Faces:
     def add(self, resident: str, captures: npt.NDArray[np.float32]) -> None:
         """Put captures of shape (k, d) into the gallery as their mean, and overwrite them.
 
-        Nothing is put there for somebody who withdrew while their template was being opened.
+        Nothing is put there for somebody who withdrew while their template was being opened, or once the
+        vault is locked.
         """
-        if self._gallery is not None and self.standing(resident) is Standing.LIVE:
-            mean = template_mean(captures)
-            self._gallery.put(resident, mean)
-            mean.fill(0.0)
-            self.suspended.discard(resident)
-        captures.fill(0.0)
+        with wiped(captures):
+            gallery = self._gallery if self._stores.vault_keys is not None else None
+            if gallery is not None and self.standing(resident) is Standing.LIVE:
+                with wiped(template_mean(captures)) as mean:
+                    gallery.put(resident, mean)
+                self.suspended.discard(resident)
 
     def drop(self, resident: str) -> None:
         """Overwrite this resident's row: no face of theirs opens from now on."""
@@ -137,7 +142,11 @@ class Faces:
                 receipt = receipts.pop(receipt.supersedes or "", None)
                 continue
             if receipt is not live:
-                self.store(resident, live, captures, model)
+                try:
+                    self.store(resident, live, captures, model)
+                except BaseException:
+                    captures.fill(0.0)
+                    raise
             return captures
         raise RecordRefusedError("A template does not open under its resident's consent.")
 
