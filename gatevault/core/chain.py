@@ -44,6 +44,7 @@ class EntryType(StrEnum):
     PURGED = "purged"
     DOOR_HELD = "door-held"
     DOOR_LOCKED = "door-locked"
+    VAULT_LOCKED = "vault-locked"
     SENSOR = "sensor"
     FAULT = "fault"
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from gatevault.core import wire
 from gatevault.core.chain import EntryType
-from gatevault.core.errors import GateVaultError, StateError, StoreError
+from gatevault.core.errors import GateVaultError, StateError, StoreError, VaultLockedError
 from gatevault.core.schedule import parse
 from gatevault.core.types import CardRead
 from gatevault.devices.guard import start_guard
@@ -106,6 +106,9 @@ class Gate:
             self.pins,
             lambda kind, active: _ignore(loop.call_soon_threadsafe(self._sensed, kind, active)),
         )
+        # Opened while the power was off? Mock pins read open, whatever the world does.
+        if self.sensors.state()[SensorEvent.TAMPER] is False and not self.stores.device.bench:
+            self.lock_vault("tamper")
 
     def go(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the rest, and let no error of it pass in silence."""
@@ -139,12 +142,30 @@ class Gate:
     def _sensed(self, kind: SensorEvent, active: bool) -> None:
         if kind is not SensorEvent.PRESENCE:
             self._enter_soon(EntryType.SENSOR, {"sensor": kind.value, "active": active})
+            if kind is SensorEvent.TAMPER and not active:
+                self.lock_vault("tamper")
         elif active:
 
             async def work() -> None:
                 await self.access.face()
 
             self.go(work())
+
+    def lock_vault(self, reason: str) -> None:
+        """Overwrite the gallery and let go of the vault's key: faces are off until an admin unlocks, cards go on.
+
+        `reason` is entered in the ledger. A look under way ends unmatched, and a match that is not
+        carried out yet is refused.
+        """
+        if self.stores.vault_keys is None:
+            return
+        self.stores.vault_keys = None  # overwritten when the storage thread, too, is done with it
+        self.stores.faults["vault"] = VaultLockedError(
+            f"The vault was locked ({reason}): faces are off, cards work. An admin unlocks it when that is settled."
+        )
+        self.faces.clear()
+        self.panel.fault(True)
+        self._enter_soon(EntryType.VAULT_LOCKED, {"reason": reason})
 
     def _enter_soon(self, kind: EntryType, payload: dict[str, Any]) -> None:
         async def work() -> None:
