@@ -119,6 +119,9 @@ class Gate:
             self.pins,
             lambda kind, active: _ignore(loop.call_soon_threadsafe(self._sensed, kind, active)),
         )
+        # Opened while the power was off? Mock pins read open, whatever the world does.
+        if self.sensors.state()[SensorEvent.TAMPER] is False and not self.stores.device.bench:
+            self.lock_vault("tamper")
 
     def go(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the rest, and let no error of it pass in silence."""
@@ -152,11 +155,24 @@ class Gate:
     def _sensed(self, kind: SensorEvent, active: bool) -> None:
         if kind is not SensorEvent.PRESENCE:
             self._enter_soon(EntryType.SENSOR, {"sensor": kind.value, "active": active})
+            if kind is SensorEvent.TAMPER and not active:
+                self.lock_vault("tamper")
         elif active:
 
             async def work() -> None:
                 await self.access.face()
 
+            self.go(work())
+
+    def lock_vault(self, by: str) -> None:
+        """Overwrite gallery and keys (see `KeyKeeper.lock`). A look under way ends unmatched."""
+
+        async def work() -> None:
+            await self.keys.lock(by)
+
+        if self.stores.unlocked:
+            self.keys.shut(by)
+            self.panel.fault(True)
             self.go(work())
 
     def _enter_soon(self, kind: EntryType, payload: dict[str, Any]) -> None:

@@ -25,12 +25,17 @@ class KeyKeeper:
         self._house = house
         self._on_unlock = on_unlock
 
+    def shut(self, by: str) -> None:
+        """Overwrite the gallery, and let nothing be opened from now on. `by` is a key of `LOCKED_BY`."""
+        self._house.stores.shut(f"{LOCKED_BY[by]}: faces are off, cards work. Run `gatevault vault unlock`.")
+        self._house.faces.close()
+
     async def lock(self, by: str) -> dict[str, Any]:
-        """Overwrite gallery and keys: faces are off until `unlock`, cards work. `by` is a key of `LOCKED_BY`."""
+        """Overwrite gallery and keys: faces are off until `unlock`, cards work."""
         house = self._house
-        house.faces.close()  # at once; the keys go when the storage thread is done with them
-        why = f"{LOCKED_BY[by]}: faces are off, cards work. Run `gatevault vault unlock`."
-        await house.storage.run(house.stores.lock, why)
+        vault = house.stores.need_vault()
+        self.shut(by)
+        await house.storage.run(vault.lock)  # the keys go when the storage thread is done with them
         await house.journal.enter_soon(EntryType.VAULT_LOCKED, {"by": by})
         return {"vault": "locked"}
 

@@ -29,7 +29,8 @@ from gatevault.vault.providers.port import KeyProvider
 from gatevault.vault.sealing import associated, seal, unseal
 
 _FORMAT: Final = 1
-_EPOCH: Final = struct.Struct(f">I{KEY_BYTES}s")
+_NUMBER: Final = struct.Struct(">I")
+_EPOCH: Final = _NUMBER.size + KEY_BYTES
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,7 +120,10 @@ class Ring:
         self._provider = None
 
     def _write(self, epochs: Sequence[Epoch], provider: str, secrets: Sequence[Secret]) -> None:
-        plain = bytearray(b"".join(_EPOCH.pack(epoch.number, epoch.key.reveal()) for epoch in epochs))
+        plain = bytearray(_EPOCH * len(epochs))
+        for at, epoch in enumerate(epochs):
+            _NUMBER.pack_into(plain, at * _EPOCH, epoch.number)
+            plain[at * _EPOCH + _NUMBER.size : (at + 1) * _EPOCH] = epoch.key.buffer
         boxes = [seal(secret, plain, self._data(provider)).hex() for secret in secrets]
         plain[:] = bytes(len(plain))
         try:
@@ -156,8 +160,9 @@ def _read(path: Path) -> _File:
 
 def _unpack(plain: bytearray) -> list[Epoch]:
     try:
-        if not plain or len(plain) % _EPOCH.size:
+        if not plain or len(plain) % _EPOCH:
             raise ValueError("the ring is cut short")
-        return [Epoch(number, Secret(key)) for number, key in _EPOCH.iter_unpack(plain)]
+        parts = [memoryview(plain)[at : at + _EPOCH] for at in range(0, len(plain), _EPOCH)]
+        return [Epoch(_NUMBER.unpack_from(part)[0], Secret(part[_NUMBER.size :])) for part in parts]
     finally:
         plain[:] = bytes(len(plain))
