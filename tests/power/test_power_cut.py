@@ -1,0 +1,100 @@
+"""The power goes at any write or sync of any operation: at the next start all is before or after.
+
+Each operation is carried out once by the real daemon under strace; then the power is cut at many of its
+steps, and of what was not synced a seed decides what the disk kept (`disk.py`). A failure names
+operation, cut and seed, and leaves the image in the test's temporary folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.operations import OPERATIONS, WHOLE
+from tests.power.conftest import Recorded
+from tests.power.cuts import PowerCutError, Recording, survives
+from tests.power.disk import DirectorySynced, Event, Synced, Written
+
+FINISHED = [f"{name} finished" for name in ("enrol", "purge", "withdraw", "remove")]
+"""The start after a cut that left an operation half done, and the stop after it."""
+
+IMAGES = 12
+"""Cuts of each operation in `make test`: 156 of the 13 together."""
+
+SEEDS = 8
+"""Images of each cut in the nightly run: some 3,800 together."""
+
+
+def spread(recording: Recording, count: int) -> list[int]:
+    """`count` cuts from the first to the last, evenly."""
+    last = recording.cuts[-1]
+    return [round(n * last / (count - 1)) for n in range(count)]
+
+
+@pytest.mark.parametrize("name", [*OPERATIONS, *FINISHED])
+def test_the_power_goes_and_an_operation_took_place_or_did_not(
+    recorded: Recorded, tmp_path: Path, name: str
+) -> None:
+    recording = recorded(name)
+    cuts = spread(recording, IMAGES)
+    took_place = [survives(recording, cut, seed, tmp_path / "image") for seed, cut in enumerate(cuts)]
+    if name in WHOLE:
+        assert (took_place[0], took_place[-1]) == (False, True)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", [*OPERATIONS, *FINISHED])
+def test_the_power_goes_at_every_step(recorded: Recorded, tmp_path: Path, name: str) -> None:
+    recording = recorded(name)
+    for cut in recording.cuts:
+        for seed in range(1000, 1000 + SEEDS):
+            survives(recording, cut, seed, tmp_path / "image")
+
+
+# --- the apparatus: does it see what it should? --------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*OPERATIONS, *FINISHED])
+def test_a_recording_holds_writes_and_syncs_and_its_images_differ(recorded: Recorded, name: str) -> None:
+    recording = recorded(name)
+    kinds = {type(event) for event in recording.events[recording.begin : recording.answered]}
+    assert {Written, Synced} <= kinds
+    images = [recording.image(cut, seed) for cut in recording.cuts for seed in range(2)]
+    assert len({tuple(image.items()) for image in images}) > len(images) // 4
+    assert recording.image(3, 5) == recording.image(3, 5)
+    if recording.operation.erases:
+        assert len(recording.erased) > 50, "the template's ciphertext is not looked for"
+
+
+def without(recording: Recording, lost: Callable[[Event], bool]) -> Recording:
+    """The same, as a program would have done it that forgot some steps."""
+    kept = [event for event in recording.events if not lost(event)]
+    counts = [sum(not lost(event) for event in recording.events[:n]) for n in (recording.begin, recording.answered)]
+    return replace(recording, events=tuple(kept), begin=counts[0], answered=counts[1])
+
+
+FORGETFUL = {
+    "no sync of the ledger": ("door-held", lambda e: isinstance(e, Synced) and e.file.startswith("ledger.db-wal")),
+    "no sync of the registry": (
+        "withdraw",
+        lambda e: isinstance(e, Synced) and e.file.startswith("registry.db-wal"),
+    ),
+    "no sync of the vault": ("enrol", lambda e: isinstance(e, Synced) and e.file.startswith("vault.db")),
+    "no sync of new names": ("enrol", lambda e: isinstance(e, DirectorySynced)),
+    "an emptied log before its pages are synced": ("purge", lambda e: e == Synced("vault.db")),
+}
+"""Mistakes, and the operation that tells them."""
+
+
+@pytest.mark.parametrize("mistake", list(FORGETFUL))
+def test_a_daemon_that_forgot_a_step_is_found_out(recorded: Recorded, tmp_path: Path, mistake: str) -> None:
+    name, lost = FORGETFUL[mistake]
+    recording = without(recorded(name), lost)
+    with pytest.raises(PowerCutError, match=rf"\('{name}', \d+ of \d+, \d+\)"):
+        for seed in range(40):
+            survives(recording, recording.cuts[-1], seed, tmp_path / "image")
+    assert (tmp_path / "image" / "ledger.db").exists(), "the image that failed is kept"
