@@ -93,6 +93,7 @@ def record(name: str, blank: Path, folder: Path) -> Recording:
     answered = answers[0] + 1
     plain = tuple(timed.event for timed in events)
     erased = _erased(after(base, plain[:begin]).now(), after(base, plain[:answered]).now())
+    assert not operation.erases or len(erased) > 50, f"{name} leaves the ciphertext that was there"
     return Recording(
         name,
         operation,
@@ -173,13 +174,13 @@ def survives(recording: Recording, cut: int, seed: int, keep: Path) -> bool:
     story = f"(operation, cut, seed) = ({recording.name!r}, {cut} of {recording.cuts[-1]}, {seed}), see {keep}"
     image = recording.image(cut, seed)
     try:
-        return _check(recording, image, cut == recording.cuts[-1], story)
+        return _check(recording, image, cut == recording.cuts[-1])
     except (AssertionError, GateVaultError) as error:
         write_tree(image, keep)
         raise PowerCutError(f"{story}: {error}") from error
 
 
-def _check(recording: Recording, image: Tree, answered: bool, story: str) -> bool:
+def _check(recording: Recording, image: Tree, answered: bool) -> bool:
     """`answered`: the command was, before the power went."""
     with scratch() as folder:
         root = write_tree(image, folder / "state")
@@ -189,13 +190,17 @@ def _check(recording: Recording, image: Tree, answered: bool, story: str) -> boo
             try:
                 scene.settled()
                 entries, facts = bench.entries(), recording.operation.facts(scene)
-                whole(scene, story)
+                whole(scene, "after the cut")
+                opens = bench.walk_up()["decision"] == "grant"
             finally:
                 scene.hung_up()
         left = read_tree(root)
-    assert facts in (recording.before, recording.after), f"between: {recording.before} {facts}"
+    between = {name: (recording.before[name], is_, recording.after[name]) for name, is_ in facts.items()}
+    told = {name: values for name, values in between.items() if len(set(values)) > 1}
+    assert facts in (recording.before, recording.after), f"between (before, found, after): {told}"
     if answered:
         assert facts == recording.after, "an answered operation was lost"
+    assert opens == (facts["template"] == "active"), f"the face opens: {opens}, its template is {facts['template']}"
     check_entries(recording, entries, answered)
     if facts == recording.after:
         check_erased(recording, left)

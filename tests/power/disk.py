@@ -4,8 +4,9 @@ The model is the strict reading of POSIX, harder than a journalling file system 
 
 - What a file held when its `fsync` returned is there. Of what was written since, each 512-byte sector
   holds any of its versions: the synced one, or that after any later write, whatever other sectors hold.
-- A file has any of the sizes that it had since its sync. Once a cut of it is there, what lay behind does
-  not come back (before, it is whole or reads as zeros); where it grew and no data arrived, it is zeros.
+- A file has any of the sizes that it had since its sync. Where it grew and no data arrived, it reads as
+  zeros. Once a cut of it is there, what lay behind does not come back. A cut itself writes no data but
+  the zeros behind the new end, up to the next page: a file is never cut in part.
 - A new name, a rename and an unlink are there once their *directory* was synced. Before, each happened
   or not, in any order, except that changes of the same name keep their order and a rename is one step.
   (On ext4, `fsync` of a new file brings its own name with it. Here it does not.)
@@ -22,6 +23,8 @@ from random import Random
 from typing import Final
 
 SECTOR: Final = 512
+PAGE: Final = 4096
+"""What the kernel keeps in memory and writes as one."""
 
 Tree = dict[str, bytes]
 """Content by path, relative to the state directory."""
@@ -88,7 +91,7 @@ class File:
         self.versions = [content]
         """The durable content, then the content after each change that was not synced."""
         self._touched = [range(0)]
-        """The sectors that each change wrote or cut."""
+        """The sectors that each change wrote."""
         self._cut = [False]
 
     @property
@@ -101,7 +104,8 @@ class File:
 
     def resize(self, size: int) -> None:
         before = self.now
-        self._change(before[:size].ljust(size, b"\0"), size, len(before), cut=size < len(before))
+        page = min(-(-size // PAGE) * PAGE, len(before))
+        self._change(before[:size].ljust(size, b"\0"), size, page, cut=size < len(before))
 
     def _change(self, content: bytes, start: int, end: int, *, cut: bool) -> None:
         self.versions.append(content)
@@ -118,13 +122,11 @@ class File:
             return self.now
         size_at, version_at = random.choice(_WAYS)(self._touched, random)
         size = len(self.versions[size_at])
-        oldest: dict[int, int] = {}
-        for index in range(1, size_at + 1):
-            if self._cut[index]:
-                oldest.update(dict.fromkeys(self._touched[index], index))
+        cuts = [(index, len(self.versions[index])) for index in range(1, size_at + 1) if self._cut[index]]
         sectors = []
         for sector in range(-(-size // SECTOR)):
-            index = max(version_at(sector), oldest.get(sector, 0))
+            oldest = max((index for index, end in cuts if end < (sector + 1) * SECTOR), default=0)
+            index = max(version_at(sector), oldest)
             part = self.versions[index][sector * SECTOR : (sector + 1) * SECTOR]
             sectors.append(part.ljust(SECTOR, b"\0"))
         return b"".join(sectors)[:size]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.power.disk import (
+    PAGE,
     SECTOR,
     Answered,
     DirectorySynced,
@@ -75,15 +76,23 @@ def test_a_file_that_grew_is_short_or_reads_as_zeros_where_nothing_arrived() -> 
     assert contents({"x": b""}, Resized("x", 10)) == {b"", bytes(10)}
 
 
-def test_a_file_that_was_cut_is_whole_or_cut_or_reads_as_zeros_behind() -> None:
-    assert contents({"x": A + B}, Resized("x", SECTOR)) == {A + B, A, A + bytes(SECTOR)}
-    assert contents({"x": A + B}, Resized("x", SECTOR), Synced("x")) == {A}
+def test_a_file_that_was_cut_is_whole_or_cut_and_never_in_part() -> None:
+    assert contents({"x": (A + B) * 8}, Resized("x", 0)) == {(A + B) * 8, b""}
+    assert contents({"x": (A + B) * 8}, Resized("x", PAGE)) == {(A + B) * 8, (A + B) * 4}
+    assert contents({"x": A + B}, Resized("x", 3), Synced("x")) == {A[:3]}
+
+
+def test_zeros_may_follow_the_new_end_of_a_file_whose_cut_was_lost() -> None:
+    """The kernel clears the rest of the last page, and may write that page before the size."""
+    found = contents({"x": A + B}, Resized("x", 3))
+    assert found >= {A + B, A[:3], A[:3] + bytes(2 * SECTOR - 3)}
 
 
 def test_what_a_cut_took_away_does_not_come_back_when_the_file_grows_again() -> None:
     """Either the cut was lost, with its old end, or the end is zeros or new."""
-    found = contents({"x": A + B}, Resized("x", SECTOR), Resized("x", 2 * SECTOR))
-    assert found == {A + B, A, A + bytes(SECTOR)}
+    old, end = (A + B) * 4, (A + B) * 4
+    found = contents({"x": old + end}, Resized("x", PAGE), Resized("x", 2 * PAGE))
+    assert found == {old + end, old, old + bytes(PAGE)}
     again = contents({"x": A + B}, Resized("x", 0), Written("x", 0, C[:8]))
     assert {A + B, b"", C[:8], bytes(8)} <= again
     assert all(content in (b"", C[:8], bytes(8)) or len(content or b"") == 2 * SECTOR for content in again)

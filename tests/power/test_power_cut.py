@@ -25,7 +25,7 @@ IMAGES = 12
 """Cuts of each operation in `make test`: 156 of the 13 together."""
 
 SEEDS = 8
-"""Images of each cut in the nightly run: some 3,800 together."""
+"""Images of each cut in the nightly run: some 5,000 together."""
 
 
 def spread(recording: Recording, count: int) -> list[int]:
@@ -66,8 +66,6 @@ def test_a_recording_holds_writes_and_syncs_and_its_images_differ(recorded: Reco
     images = [recording.image(cut, seed) for cut in recording.cuts for seed in range(2)]
     assert len({tuple(image.items()) for image in images}) > len(images) // 4
     assert recording.image(3, 5) == recording.image(3, 5)
-    if recording.operation.erases:
-        assert len(recording.erased) > 50, "the template's ciphertext is not looked for"
 
 
 def without(recording: Recording, lost: Callable[[Event], bool]) -> Recording:
