@@ -8,32 +8,35 @@ from pathlib import Path
 import pytest
 
 from tests.bench import QUICK, configure, gatevault
+from tests.operations import OPERATIONS
 from tests.power.cuts import Recording, record, record_finish, scratch
 
 Recorded = Callable[[str], Recording]
 
 
 @pytest.fixture(scope="session")
-def recorded() -> Iterator[Recorded]:
+def blank() -> Iterator[Path]:
+    """A bench state in memory, as `init` makes it, whose vision the test plays."""
+    with scratch() as folder:
+        done = gatevault("init", "--bench", "--state", folder / "blank")
+        assert done.returncode == 0, done.stderr
+        configure(folder / "blank", QUICK)
+        yield folder / "blank"
+
+
+@pytest.fixture(scope="session")
+def recorded(blank: Path) -> Recorded:
     """By the operation's name; "NAME finished" is the start after a cut that left it half done."""
     made: dict[str, Recording] = {}
-    with scratch() as folder:
-        blank = folder / "blank"
 
-        def recording(name: str) -> Recording:
-            if not blank.exists():
-                done = gatevault("init", "--bench", "--state", blank)
-                assert done.returncode == 0, done.stderr
-                configure(blank, QUICK)
-            if name not in made:
-                place = _made(folder / name)
-                half = name.removesuffix(" finished")
-                made[name] = record(name, blank, place) if half == name else record_finish(recording(half), place)
-            return made[name]
+    def recording(name: str) -> Recording:
+        if name not in made:
+            half = name.removesuffix(" finished")
+            with scratch() as folder:
+                if half == name:
+                    made[name] = record(name, OPERATIONS[name], blank, folder)
+                else:
+                    made[name] = record_finish(recording(half), folder)
+        return made[name]
 
-        yield recording
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
+    return recording

@@ -7,15 +7,17 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from gatevault.core.errors import GateVaultError
 from tests.bench import Bench
-from tests.operations import OPERATIONS, Facts, Operation, Scene, whole
-from tests.power.disk import Answered, Event, Tree, after, read_tree, write_tree
+from tests.operations import Facts, Operation, Scene, whole
+from tests.power.disk import Answered, Disk, Event, Tree, after, read_tree, write_tree
 from tests.power.recording import Timed, read, recorder
 from tests.power.reopening import reopened
 
@@ -67,14 +69,20 @@ class Recording:
 
     def image(self, cut: int, seed: int) -> Tree:
         """One state that a power cut could leave after `cut` events of the command."""
-        random = Random(f"{self.name} {cut} {seed}")
-        return after(self.base, self.events[: self.begin + cut]).crash(random)
+        disk = deepcopy(self._start)
+        for event in self.events[self.begin : self.begin + cut]:
+            disk.take(event)
+        return disk.crash(Random(f"{self.name} {cut} {seed}"))
+
+    @cached_property
+    def _start(self) -> Disk:
+        return after(self.base, self.events[: self.begin])
 
 
-def record(name: str, blank: Path, folder: Path) -> Recording:
+def record(name: str, operation: Operation, blank: Path, folder: Path) -> Recording:
     """Start the real daemon on a copy of `blank`, carry out one operation, stop it."""
     state = Path(shutil.copytree(blank, folder / "state"))
-    operation, base = OPERATIONS[name], read_tree(state)
+    base = read_tree(state)
     scene = _traced(state, folder)
     try:
         operation.prepare(scene)
@@ -162,6 +170,7 @@ def _traced(state: Path, folder: Path) -> Scene:
 def read_whole(folder: Path, state: Path, base: Tree) -> list[Timed]:
     """The recorded events; they must add up to the state that is there."""
     events = read(folder / "trace", state, base)
+    (folder / "trace").unlink()  # megabytes
     assert after(base, [timed.event for timed in events]).now() == read_tree(state), "the recording is not whole"
     return events
 

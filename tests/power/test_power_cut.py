@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.operations import OPERATIONS, WHOLE
+from gatevault.core import control
+from tests.operations import OPERATIONS, WHOLE, Scene, enrolled
 from tests.power.conftest import Recorded
-from tests.power.cuts import PowerCutError, Recording, survives
+from tests.power.cuts import PowerCutError, Recording, record, scratch, survives
 from tests.power.disk import DirectorySynced, Event, Synced, Written
 
 FINISHED = [f"{name} finished" for name in ("enrol", "purge", "withdraw", "remove")]
@@ -52,6 +53,35 @@ def test_the_power_goes_at_every_step(recorded: Recorded, tmp_path: Path, name: 
     recording = recorded(name)
     for cut in recording.cuts:
         for seed in range(1000, 1000 + SEEDS):
+            survives(recording, cut, seed, tmp_path / "image")
+
+
+CHECKPOINT_PAGES = 1000
+"""SQLite brings a log of so many pages into its file by itself, and the next writer begins the log anew."""
+
+LOG_BEGUN = ("ledger.db-wal", 0)
+
+
+def _log_nearly_full(scene: Scene) -> None:
+    enrolled(scene)
+    log = scene.bench.root / "ledger.db-wal"
+    while log.stat().st_size < (CHECKPOINT_PAGES - 6) * 4120:
+        scene.bench.ask(control.DoorLock())
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1200)
+def test_the_power_goes_while_the_ledgers_log_is_full(blank: Path, tmp_path: Path) -> None:
+    consent = replace(OPERATIONS["consent-again"], prepare=_log_nearly_full)
+    with scratch() as folder:
+        recording = record("consent-again, log full", consent, blank, folder)
+    written = recording.events[recording.begin : recording.answered]
+    assert any(isinstance(event, Written) and event.file == "ledger.db" for event in written), "no checkpoint"
+    assert (
+        sum(isinstance(event, Written) and (event.file[:13], event.offset) == LOG_BEGUN for event in written) == 1
+    )
+    for cut in recording.cuts:
+        for seed in range(2):
             survives(recording, cut, seed, tmp_path / "image")
 
 
