@@ -22,8 +22,8 @@ from tests.power.disk import DirectorySynced, Event, Synced, Written
 FINISHED = [f"{name} finished" for name in ("enrol", "purge", "withdraw", "remove")]
 """The start after a cut that left an operation half done, and the stop after it."""
 
-IMAGES = 12
-"""Cuts of each operation in `make test`: 156 of the 13 together."""
+IMAGES = 8
+"""Cuts of each operation in `make test`: 104 of the 13 together."""
 
 SEEDS = 8
 """Images of each cut in the nightly run: some 5,000 together."""
