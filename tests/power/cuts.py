@@ -36,7 +36,7 @@ WINDOW = 16
 def scratch() -> Iterator[Path]:
     """A folder in memory, where the kernel has one: a sync of a real disk costs more than all else."""
     memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(prefix="gatevault-power-", dir=memory if memory.is_dir() else None) as folder:
         yield Path(folder)
 
 
