@@ -48,6 +48,8 @@ class Ring:
         self._device = device.encode()
         self._provide = provider
         self._provider: KeyProvider | None = None
+        self.rolling = False
+        """A crash came while the provider's secret was being replaced: `roll` again, it may not have been."""
         self._secrets: list[Secret] = []
         """The provider's present secret; with it the proposed one, while either may be the present one."""
 
@@ -82,8 +84,7 @@ class Ring:
             except (RecordRefusedError, ValueError):
                 continue
             self._provider, self._secrets = provider, [secret]
-            if len(content.boxes) > 1:
-                self.write(epochs)
+            self.rolling = len(content.boxes) > 1
             return epochs
         secret.wipe()
         raise WrongKeyError(
@@ -108,6 +109,7 @@ class Ring:
             provider.roll()
             self._keep_secrets(self._secrets.pop())
         self.write(epochs)
+        self.rolling = False
 
     def _keep_secrets(self, *secrets: Secret) -> None:
         for secret in self._secrets:
