@@ -19,6 +19,9 @@ from tests.service.peer import Peer, shows
 CARD = "1001"
 OTHER_CARD = "2002"
 
+PASSPHRASE = "four words drawn by dice"
+RECOVERY_KEY = f"gvr1-09{'00' * 31}"
+
 Facts = dict[str, Any]
 
 
@@ -59,7 +62,10 @@ class Scene:
         except NotFoundError:
             held = {"template": "gone", "cards": 0, "certificates": [], "receipts": [], "events": []}
         receipts = [receipt["receipt"]["events"][-1]["state"] for receipt in held["receipts"]]
-        kinds = ("enrolled", "purged", "consent-given", "consent-withdrawn", "card-added", "resident-removed")
+        kinds = (
+            *("enrolled", "purged", "consent-given", "consent-withdrawn", "card-added", "resident-removed"),
+            *("keys-rotated", "keys-moved"),
+        )
         entries = [entry["type"] for entry in self.bench.entries()]
         return {
             "template": held["template"],
@@ -69,11 +75,15 @@ class Scene:
             "certificates": len(held["certificates"]),
             "cards in RAM": self.bench.status()["cards"]["count"],
             "residents in RAM": self.bench.status()["registry"]["residents"],
+            "key provider": self.bench.status()["vault"]["keys"],
             **{kind: entries.count(kind) for kind in kinds},
         }
 
     def settled(self) -> None:
         """Wait until the gallery was opened after a start: no template is between disk and RAM."""
+        vault = self.bench.status()["vault"]
+        if vault["state"] == "locked" and vault["keys"] == "passphrase":
+            self.bench.ask(control.VaultUnlock(PASSPHRASE))
         if self.exists():
             eventually(lambda: self.bench.template(self.who) != "suspended", 5.0)
 
@@ -133,6 +143,12 @@ def with_one_card(scene: Scene) -> None:
         scene.bench.ask(control.CardRemove(OTHER_CARD))
 
 
+def with_a_key_file(scene: Scene) -> None:
+    enrolled(scene)
+    if scene.bench.status()["vault"]["keys"] != "file":
+        scene.bench.ask(control.KeyMove("file"))
+
+
 OPERATIONS = {
     "enrol": Operation(without_template, lambda scene: control.Enrol(scene.who, None)),
     "purge": Operation(enrolled, lambda scene: control.Purge(scene.who), erases=True),
@@ -141,6 +157,9 @@ OPERATIONS = {
     "consent-again": Operation(enrolled, lambda scene: scene.bench.consent(scene.who, CARD), erases=True),
     "card-add": Operation(with_one_card, lambda scene: control.CardAdd(scene.who, OTHER_CARD)),
     "remove": Operation(enrolled, lambda scene: control.ResidentRemove(scene.who), erases=True),
+    "key-rotate": Operation(enrolled, lambda _: control.KeyRotate(), erases=True),
+    "key-move": Operation(with_a_key_file, lambda _: control.KeyMove("passphrase", PASSPHRASE), erases=True),
+    "backup": Operation(enrolled, lambda _: control.BackupMake(RECOVERY_KEY), entries_only=True),
     "door-held": Operation(enrolled, lambda _: control.DoorUnlock(), entries_only=True),
     "tap": Operation(enrolled, lambda _: control.Tap(CARD), entries_only=True, promises=False),
 }
