@@ -19,7 +19,7 @@ from gatevault.core.entries import (
     commitment,
     is_sound,
     keep_of,
-    template_change,
+    templates_after,
 )
 from gatevault.core.jcs import MAX_INTEGER, canonical
 from tests.core.samples import JSON
@@ -120,18 +120,21 @@ def test_every_type_has_its_class() -> None:
     assert classes[Keep.GATE] == {
         "started", "stopped", "decision", "outcome", "door-held", "door-locked", "sensor", "fault",
     }  # fmt: skip
-    assert classes[Keep.EVER] == {"state-made", "payloads-erased"}
+    assert classes[Keep.EVER] == {"state-made", "payloads-erased", "restored"}
     assert {"enrolled", "purged", "consent-given", "resident-read", "clock-stepped"} <= classes[Keep.ADMIN]
 
 
 def test_what_entries_do_to_the_number_of_templates() -> None:
-    assert template_change(EntryType.ENROLLED, {"replaces": False}) == 1
-    assert template_change(EntryType.ENROLLED, {"replaces": True}) == 0
-    for kind in TEMPLATE_TYPES - {EntryType.ENROLLED}:
-        assert template_change(kind, {"template": True}) == -1
-        assert template_change(kind, {"template": False}) == template_change(kind, {}) == 0
+    assert templates_after(3, EntryType.ENROLLED, {"replaces": False}) == 4
+    assert templates_after(3, EntryType.ENROLLED, {"replaces": True}) == 3
+    for kind in TEMPLATE_TYPES - {EntryType.ENROLLED, EntryType.RESTORED}:
+        assert templates_after(3, kind, {"template": True}) == 2
+        assert templates_after(3, kind, {"template": False}) == templates_after(3, kind, {}) == 3
     for kind in set(EntryType) - TEMPLATE_TYPES:
-        assert template_change(kind, {"template": True, "replaces": False}) == 0
+        assert templates_after(3, kind, {"template": True, "replaces": False}) == 3
+    assert templates_after(None, EntryType.ENROLLED, {"replaces": False}) is None
+    for before in (None, 3):
+        assert templates_after(before, EntryType.RESTORED, {}) == 0, "no template is in a backup"
 
 
 @pytest.mark.parametrize("size", [0, 15, 17])
