@@ -63,8 +63,9 @@ def read_bundle(raw: bytes) -> Bundle:
     try:
         return _BUNDLES.decode(raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        why = "".join(letter if letter.isprintable() else "?" for letter in str(error)[:200])  # may quote the file
         raise CheckpointError(
-            f"That is no exported ledger ({error}): make one with `gatevault ledger export`."
+            f"That is no exported ledger ({why}): make one with `gatevault ledger export`."
         ) from None
 
 

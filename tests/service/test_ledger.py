@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -134,10 +135,11 @@ def full(*_: Any, **__: Any) -> None:
     raise StoreFullError("The disk is full.")
 
 
+@pytest.mark.parametrize("vault_too", [False, True])
 def test_an_enrolment_that_was_never_entered_is_not_taken_off(
-    bench: Bench, one: str, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, one: str, monkeypatch: pytest.MonkeyPatch, vault_too: bool
 ) -> None:
-    """Sealed while the ledger was full, and purged before it could be entered."""
+    """Sealed while the ledger was full, and purged before it could be entered; the vault may refuse as well."""
 
     async def work(rooms: Inside) -> None:
         house = rooms.house
@@ -155,7 +157,10 @@ def test_an_enrolment_that_was_never_entered_is_not_taken_off(
         with monkeypatch.context() as patch:
             patch.setattr(Ledger, "append", full)
             await house.storage.run(enrol)
-            await rooms.erasure.purge(one)
+            if vault_too:
+                patch.setattr(type(house.stores.need_templates()), "erase", full)
+            with pytest.raises(StoreFullError) if vault_too else nullcontext():
+                await rooms.erasure.purge(one)
         assert len(house.stores.need_registry().todos()) == 2
         await rooms.erasure.settle()
         assert await found(rooms) == []

@@ -172,11 +172,6 @@ TAMPERS: list[Callable[[st.DataObject, Body], None]] = [
 ]  # fmt: skip
 
 
-def plain(body: Body) -> Body:
-    """As it is read: what is left out of an entry is null, and true is not 1."""
-    return msgspec.json.decode(msgspec.json.encode(body))  # type: ignore[no-any-return]
-
-
 def check_found(
     exported: tuple[Body, str, str], tamper: Callable[[st.DataObject, Body], None], data: st.DataObject
 ) -> None:
@@ -184,14 +179,15 @@ def check_found(
     changed = copy.deepcopy(body)
     tamper(data, changed)
     for sheet in changed["entries"] if isinstance(changed.get("entries"), list) else []:
-        if isinstance(sheet, dict) and sheet.get("salt", "") is None and sheet.get("payload", "") is None:
-            del sheet["salt"], sheet["payload"]  # null is as good as left out
+        for part in ("salt", "payload"):
+            if isinstance(sheet, dict) and part in sheet and sheet[part] is None:
+                del sheet[part]  # null is as good as left out
     if repr(changed) == repr(body):
         return
     try:
         assert check(changed, key).problems
     except CheckpointError as error:
-        assert "\n" not in str(error)
+        assert str(error).isprintable()
 
 
 @pytest.mark.parametrize("tamper", TAMPERS, ids=lambda tamper: tamper.__name__)
