@@ -49,8 +49,10 @@ class KeyKeeper:
             house.stores.unlock(KeyOptions(passphrase))
             return house.finish_all()
 
-        finished = await house.storage.run(work)
-        self._on_unlock()
+        try:
+            finished = await house.storage.run(work)
+        finally:
+            self._on_unlock()  # also where what waited has to wait on, for a disk that is full
         await house.journal.enter_soon(EntryType.VAULT_UNLOCKED, {})
         return {"vault": "unlocked", "finished": finished}
 
@@ -103,7 +105,9 @@ class KeyKeeper:
                 if to is not None:
                     self._move(to, todo.op)
                 house.finish(todo)
-            return {"provider": vault.provider.name, "epoch": vault.epoch}
+            body = {"provider": vault.provider.name, "epoch": vault.epoch}
+            left = any(owed.op == todo.op for owed in house.stores.need_registry().todos())
+            return body | ({"left": f"{before} could not forget its secret yet: see the log"} if left else {})
 
         return await house.storage.run(work)
 

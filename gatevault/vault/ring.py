@@ -87,6 +87,7 @@ class Ring:
             self.rolling = len(content.boxes) > 1
             return epochs
         secret.wipe()
+        provider.forget()
         raise WrongKeyError(
             f"keys/vault.ring does not open with the vault key ({content.provider}): the key is another, or the "
             "ring is an older copy. Faces are off, cards work. Put it right and run `gatevault vault unlock`."
@@ -101,7 +102,7 @@ class Ring:
     def roll(self, epochs: Sequence[Epoch]) -> None:
         """Replace the epochs, and the provider's secret where it can be: older rings are dead then. As `write`."""
         provider = self.provider
-        if provider.rolls:
+        if self._secrets and provider.rolls:
             if len(self._secrets) > 1:  # the last roll failed half-way: which of the two is it?
                 self._keep_secrets(provider.load())
             self._secrets.append(provider.propose())
@@ -118,6 +119,8 @@ class Ring:
 
     def close(self) -> None:
         """Forget the provider's secret."""
+        if self._provider is not None:
+            self._provider.forget()
         self._keep_secrets()
         self._provider = None
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from gatevault.core.errors import RecordRefusedError, StoreFullError, VaultLockedError, WrongKeyError
+from gatevault.core.errors import RecordRefusedError, StoreError, StoreFullError, VaultLockedError, WrongKeyError
 from gatevault.vault.keys import Epoch, Secret, random_epoch
 from gatevault.vault.providers.port import KeyProvider
 from gatevault.vault.record import Captures, Mode, Place, mode_of, open_template, rewrap, seal_template
@@ -131,7 +131,11 @@ class Vault:
         if self._epoch is None:
             self._store.erase(record)
         elif self._store.has(record):
-            self.rotate(record)
+            try:
+                self.rotate(record)
+            except (StoreError, VaultLockedError):
+                self._store.erase(record)  # at least the row; the rotation is owed
+                raise
         else:
             self.settle()
 

@@ -50,7 +50,7 @@ class Inside:
 
     def open(self) -> None:
         self.faces.use_model(bytes.fromhex(MODEL), DIMENSION)
-        for resident, captures in self.faces.open_all():
+        for resident, captures in self.faces.open_some(self.faces.begin()):
             self.faces.add(resident, captures)
 
 
@@ -63,7 +63,7 @@ def inside(bench: Bench, wall: datetime, work: Callable[[Inside], Coroutine[Any,
         settings, storage = load_settings(stores.paths.config), StorageThread()
         clock = SetClock(stores.latest, wall)
         journal = Journal(stores, storage, clock)
-        faces = Faces(stores, clock, current_hashes(settings))
+        faces = Faces(stores, clock, current_hashes(settings), settings.enrolment.max_captures)
         house = House(stores, storage, clock, journal, faces, settings)
         rooms = Inside(stores, clock, faces, house, Erasure(house), Retention(house))
         try:
