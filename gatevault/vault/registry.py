@@ -141,10 +141,6 @@ class Registry:
         """The whole registry as the bytes of one SQLite file."""
         return self._db.image()
 
-    def rebuild(self) -> None:
-        """Write the file anew, so that nothing of deleted rows is between those that stay."""
-        self._db.rebuild()
-
     # --- residents ---------------------------------------------------------------------------
 
     def add_resident(self, resident: str, who: Resident, todo: Todo) -> None:

@@ -174,6 +174,35 @@ def test_what_a_locked_vault_owes_is_settled_by_the_restore(
             new.close()
 
 
+def test_an_entry_that_was_owed_at_the_backup_is_made_once(
+    bench: Bench, backed_up: BackedUp, tmp_path: Path
+) -> None:
+    """The vault was damaged, so the withdrawal was kept in the registry alone; later the vault was put back."""
+    away = bench.paths.vault.rename(tmp_path / "vault.db")
+    bench.paths.vault.write_bytes(b"x" * 8192)
+    bench.start(vision=False)
+    assert isinstance(bench.refused(control.ConsentWithdraw(backed_up.one)), StoreError)
+    assert (bench.todos(), bench.count("consent-withdrawn")) == (1, 0)
+    raw = backed_up_by(bench, backed_up.public)
+    assert bench.stop() == 0
+    for file in bench.root.glob("vault.db*"):
+        file.unlink()
+    away.rename(bench.paths.vault)
+    bench.start(vision=False)
+    assert (bench.todos(), bench.count("consent-withdrawn")) == (0, 1)
+    later = exported(bench)
+    for name, ledger in (("with", later), ("without", None)):
+        restore(tmp_path / name, raw, backed_up.key, ledger, keys="file", options=NO_OPTIONS)
+        new = Bench(tmp_path / name).start(vision=False)
+        try:
+            assert (new.todos(), new.count("consent-withdrawn")) == (0, 1)
+            assert new.standing(backed_up.one) == "withdrawn"
+            verdict = new.ask(control.LedgerVerify())
+            assert verdict["ok"], verdict
+        finally:
+            new.close()
+
+
 # --- pages ---------------------------------------------------------------------------------------
 
 

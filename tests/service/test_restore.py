@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from gatevault.core import control
-from gatevault.core.consent import KeyMode
+from gatevault.core.consent import KeyMode, stamp
 from gatevault.core.entries import EntryType, Keep
 from gatevault.core.errors import BackupError, CheckpointError, GateVaultError, StateError
 from gatevault.service.clock import TrustedClock
