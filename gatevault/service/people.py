@@ -197,6 +197,7 @@ class People:
     def _may_consent(self, resident: str, language: str, sha256: str) -> None:
         house = self._house
         house.check_writable()
+        house.finish_all()  # an enrolment that owes its entry is known by its record, which a renewal changes
         row = house.stores.need_registry().resident(resident)
         if is_child(row.born, house.clock.now()):
             raise ConsentError("This resident is under 14: the face is off, the card opens. Nothing was kept.")

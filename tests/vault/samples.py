@@ -60,8 +60,9 @@ def change(path: Path, statement: str, *values: object) -> int:
 
 
 def look(path: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
-    """Rows as they lie in the file."""
+    """Rows as they lie in the file; what was made no text is shown as `Database` reads it."""
     connection = sqlite3.connect(path)
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     rows = connection.execute(query, values).fetchall()
     connection.close()
     return rows
