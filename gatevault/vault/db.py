@@ -113,6 +113,7 @@ class Database:
         with plain_errors(self._what), closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
             self._connection.backup(copy)
             copy.execute("PRAGMA journal_mode = MEMORY")
+            copy.execute("PRAGMA temp_store = MEMORY")
             copy.execute("VACUUM")
             return copy.serialize()
 
