@@ -64,7 +64,7 @@ def read_bundle(raw: bytes) -> Bundle:
         return _BUNDLES.decode(raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise CheckpointError(
-            f"That is no exported ledger ({error}): make one with `gatevault ledger export`."
+            f"That is no exported ledger ({' '.join(str(error).split())}): make one with `gatevault ledger export`."
         ) from None
 
 

@@ -286,13 +286,14 @@ def test_boxes_have_no_pattern(stolen: Stolen, name: str) -> None:
 
 
 def test_lengths_tell_nobody_from_another(stolen: Stolen) -> None:
-    """Short names and long ones, one capture and four; a receipt that lives, was withdrawn, is the second."""
+    """Short names and long ones; a receipt that lives and one that was withdrawn; a grant and a denial."""
     lengths: dict[str, set[int]] = {}
-    for name in ("vault.db", "registry.db"):
+    for name in PLAIN:
         for table, column, value in stolen.values(name):
-            if column in ("sealed", "wrapped"):
+            if column in ("sealed", "wrapped", "payload"):
                 lengths.setdefault(f"{table}.{column}", set()).add(len(value))
-    for what in ("residents.sealed", "receipts.sealed", "cards.sealed", "templates.sealed", "keys.wrapped"):
+    boxes = ("residents.sealed", "receipts.sealed", "cards.sealed", "templates.sealed", "keys.wrapped")
+    for what in (*boxes, "entries.payload"):
         assert len(lengths[what]) == 1, what
 
 

@@ -62,17 +62,27 @@ class Places:
         }
 
     def _lateness(self, at: npt.NDArray[np.int64], ids: list[Any]) -> Numbers:
-        """SQLite fills a page from its end. Cells that are there in the order of their ids came with the page, when
-        it was split or written anew; those before them came since, one after the other."""
+        """1 for cells that are out of order in their page, 0 for the others.
+
+        SQLite lays out a page in the order of ids when it is split or written anew; what comes later is put where
+        there is room.
+        """
         late = np.zeros(len(at))
         for page in np.unique(at // self._page):
-            cells = sorted(np.flatnonzero(at // self._page == page), key=lambda cell: -at[cell])
-            order = [ids[cell] for cell in cells]
-            rising = next((i for i in range(1, len(order)) if order[i] < order[i - 1]), len(order))
-            falling = next((i for i in range(1, len(order)) if order[i] > order[i - 1]), len(order))
-            for place in range(max(rising, falling), len(cells)):
-                late[cells[place]] = place / len(cells)
+            cells = sorted(np.flatnonzero(at // self._page == page), key=lambda cell: int(at[cell]))
+            keys = [ids[cell] for cell in cells]
+            kept = max(longest_rise(keys), longest_rise(keys[::-1]), key=len)
+            for cell in cells:
+                late[cell] = ids[cell] not in kept
         return late
+
+
+def longest_rise(keys: list[Any]) -> set[Any]:
+    """The most keys that stand in rising order."""
+    best: list[list[Any]] = []
+    for key in keys:
+        best.append([*max((rise for rise in best if rise[-1] < key), key=len, default=[]), key])
+    return set(max(best, key=len))
 
 
 def boxes(name: str, values: list[bytes]) -> Statistics:
@@ -205,13 +215,17 @@ def test_files_of_both_devices_have_the_same_sizes(devices: tuple[Device, Device
 
 
 def test_files_that_are_not_rebuilt_are_caught(tmp_path: Path) -> None:
-    """SQLite puts cells into a page as they come."""
-    one, other = (device(tmp_path / name, tidy=False) for name in ("one", "other"))
-    assert "spearman" in linked(one.vault, other.vault)["wrapped key in page"]
-    assert "spearman" in linked(one.registry, other.registry)["resident in page"]
-    order = {"order": np.arange(N, dtype=np.float64)}
-    assert list(joined(order, one.vault))
-    assert list(joined(one.vault, one.registry))
+    """SQLite puts a cell into its page where there is room: those out of order came last."""
+    one = device(tmp_path / "one", tidy=False)
+    order = {"enrolled": np.arange(N, dtype=np.float64)}
+    assert "enrolled – wrapped key came late: rank correlation" in list(joined(order, one.vault))
+    assert "enrolled – card came late: rank correlation" in list(joined(order, one.registry))
+
+
+def test_cells_out_of_order_are_found() -> None:
+    assert longest_rise([b"a", b"d", b"b", b"c"]) == {b"a", b"b", b"c"}
+    assert longest_rise([5]) == {5}
+    assert len(longest_rise([1, 2, 3, 9, 4, 5, 0])) == 5
 
 
 def test_templates_that_are_not_padded_are_caught(tmp_path: Path) -> None:
@@ -223,14 +237,8 @@ def test_templates_that_are_not_padded_are_caught(tmp_path: Path) -> None:
         return found
 
     one, other = (device(tmp_path / name, enrol) for name in ("one", "other"))
-    assert set(linked(one.vault, other.vault)["template length"]) == {"spearman", "matched", "d_sys"}
-
-
-def test_a_rising_rowid_is_caught(devices: tuple[Device, Device]) -> None:
-    one, other = (dict(each.registry) for each in devices)
-    for registry in (one, other):
-        registry["receipt's rowid"] = np.arange(N, dtype=np.float64)
-    assert list(linked(one, other)) == ["receipt's rowid"]
+    lengths = one.vault["template length"], other.vault["template length"]
+    assert set(links(*lengths)) == {"spearman", "matched", "d_sys"}
 
 
 # --- bytes a record -------------------------------------------------------------------------------
