@@ -1,4 +1,4 @@
-"""The vault against a simple model: what lives opens bit for bit, what was erased does not, whatever fails in between."""
+"""The vault against a simple model: what lives opens bit for bit, what was erased does not, whatever fails."""
 
 from __future__ import annotations
 
