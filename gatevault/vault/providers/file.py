@@ -15,7 +15,7 @@ from nacl.utils import random as random_bytes
 from gatevault.core.errors import StateError, StoreError, VaultLockedError
 from gatevault.vault.files import replace, sync_directory, write_new
 from gatevault.vault.keys import KEY_BYTES, Secret
-from gatevault.vault.providers.port import nothing_proposed
+from gatevault.vault.providers.port import nothing_proposed, unsettled
 
 _MAGIC: Final = b"gatevault-key-v1 "
 
@@ -30,6 +30,7 @@ class FileKeyProvider:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._proposal: Secret | None = None
+        self._unsettled = False
 
     def create(self) -> Secret:
         secret = Secret(random_bytes(KEY_BYTES))
@@ -46,6 +47,12 @@ class FileKeyProvider:
         return secret
 
     def load(self) -> Secret:
+        secret = self._read()
+        if self._unsettled:
+            self._settle(secret)
+        return secret
+
+    def _read(self) -> Secret:
         try:
             with self._path.open("rb") as file:
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -70,6 +77,8 @@ class FileKeyProvider:
             raise StoreError(f"The key file {self._path} is damaged: restore it from where it was kept.") from None
 
     def propose(self) -> Secret:
+        if self._unsettled:
+            raise StateError(unsettled())
         if self._proposal is None:
             self.load().wipe()  # a file that is away or damaged is not to be replaced
             self._proposal = Secret(random_bytes(KEY_BYTES))
@@ -78,14 +87,14 @@ class FileKeyProvider:
     def roll(self) -> None:
         if self._proposal is None:
             raise StateError(nothing_proposed())
+        self._unsettled = True
         try:
             replace(self._path, _line(self._proposal))
         except OSError as error:
             raise StoreError(
                 f"The key file {self._path} cannot be replaced ({error.strerror}): free the disk and try again."
             ) from None
-        self._proposal.wipe()
-        self._proposal = None
+        self._drop_proposal()
 
     def destroy(self) -> None:
         try:
@@ -96,9 +105,7 @@ class FileKeyProvider:
                 sync_directory(self._path.parent)
         except OSError as error:
             raise StateError(f"The key file {self._path} cannot be removed ({error.strerror}).") from None
-        if self._proposal is not None:
-            self._proposal.wipe()
-            self._proposal = None
+        self._drop_proposal()
 
     def facts(self) -> dict[str, str]:
         return {
@@ -107,6 +114,24 @@ class FileKeyProvider:
             "policy": "none: whoever reads the file has the secret",
             "thief": "Who takes the card opens every template on it.",
         }
+
+    def _settle(self, present: Secret) -> None:
+        """After a roll that failed: was it carried out? StoreError where that cannot be made to last."""
+        if self._proposal is not None and present.reveal() == self._proposal.reveal():
+            try:
+                sync_directory(self._path.parent)
+            except OSError as error:
+                raise StoreError(
+                    f"The key file {self._path} was replaced, but the disk does not confirm it ({error.strerror})."
+                ) from None
+            self._drop_proposal()
+        self._unsettled = False
+
+    def _drop_proposal(self) -> None:
+        if self._proposal is not None:
+            self._proposal.wipe()
+            self._proposal = None
+        self._unsettled = False
 
 
 def _line(secret: Secret) -> bytes:

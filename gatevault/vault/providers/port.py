@@ -49,9 +49,9 @@ class KeyProvider(Protocol):
     def propose(self) -> Secret:
         """The secret that `roll` will make the present one; the present one itself where `rolls` is False.
 
-        The same secret until a roll succeeded: a roll that failed may have been carried out all the
-        same, and another proposal would then stand beside a ring that does not know the present one.
-        Raises as `load` does.
+        The same secret until a roll succeeded. After a roll that failed it may be present or not: call
+        `load` first, which settles that (StateError otherwise), for a ring sealed under what was
+        present before would not open after a crash. Raises as `load` does besides.
         """
         ...
 
@@ -59,7 +59,8 @@ class KeyProvider(Protocol):
         """Make the proposed secret the present one, durably; nothing where `rolls` is False.
 
         After a crash the present secret is the one or the other. StateError where nothing was
-        proposed; StoreError or VaultLockedError where it failed, and either may then be present.
+        proposed. StoreError or VaultLockedError where it failed: either may then be present; repeat
+        it, or `load` and begin again.
         """
         ...
 
@@ -75,3 +76,8 @@ class KeyProvider(Protocol):
 def nothing_proposed() -> str:
     """The message of StateError for a roll that no proposal went before."""
     return "The vault's secret was not replaced: no ring is sealed under a new one. Nothing was changed."
+
+
+def unsettled() -> str:
+    """The message of StateError for a proposal while it is open whether the last roll was carried out."""
+    return "The last change of the vault's secret failed half-way: unlock the vault again before the next."
