@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gatevault.core import control
+from gatevault.core.consent import KeyMode
 from gatevault.core.errors import DaemonDownError, GateVaultError
 from gatevault.devices.trace import Edge, read_trace
 from gatevault.service.client import ask
@@ -77,6 +78,11 @@ class Bench:
         self.process: subprocess.Popen[bytes] | None = None
         self.log_file = root.with_name(f"{root.name}.log")
         self.said: list[str] = []
+
+    @property
+    def vault_key(self) -> Path:
+        """Where the key provider `file` keeps its secret."""
+        return self.paths.keys / "vault.key"
 
     # --- the process -------------------------------------------------------------------------
 
@@ -182,16 +188,18 @@ class Bench:
             self.ask(control.CardAdd(resident, card))
         return resident
 
-    def consent(self, resident: str, card: str, language: str = "en") -> control.ConsentGive:
+    def consent(
+        self, resident: str, card: str, language: str = "en", mode: KeyMode = KeyMode.DEVICE
+    ) -> control.ConsentGive:
         """The command that a terminal sends once today's notice was shown."""
         shown = self.ask(control.Notice(language))
-        return control.ConsentGive(resident, language, shown["sha256"], card)
+        return control.ConsentGive(resident, language, shown["sha256"], card, mode)
 
-    def enrolled(self, name: str, card: str, camera: str | None) -> str:
+    def enrolled(self, name: str, card: str, camera: str | None, mode: KeyMode = KeyMode.DEVICE) -> str:
         """A resident who consented and is enrolled."""
         resident = self.add(name, card)
-        self.ask(self.consent(resident, card))
-        self.ask(control.Enrol(resident, camera))
+        self.ask(self.consent(resident, card, mode=mode))
+        self.ask(control.Enrol(resident, camera, card if mode is KeyMode.HOLDER else None))
         return resident
 
     def tap(self, card: str) -> dict[str, Any]:

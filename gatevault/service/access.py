@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 from gatevault.core import policy, wire
 from gatevault.core.chain import EntryType
 from gatevault.core.consent import Standing
-from gatevault.core.errors import ConflictError, DeviceError, StoreError, VaultLockedError, VisionDownError
+from gatevault.core.errors import ConflictError, DeviceError, GateVaultError, StoreError, VisionDownError
 from gatevault.core.matching import Fusion, decide, reason_without_match
 from gatevault.core.schedule import Schedule
 from gatevault.core.settings import MatchSettings
@@ -238,16 +238,16 @@ class Access:
         waiting = self._waiting.get(owner)
         if waiting is not None and not waiting.done():
             waiting.set_result(number)
-        if owner in self._faces.holders and is_long_secret(number):
-            await self._open_held(owner, number)
         if self._taps.tap(card, monotonic_ms(), repeat_ms) and self.withdraw is not None:
             await self.withdraw(owner)
+        elif owner in self._faces.holders and is_long_secret(number):
+            await self._open_held(owner, number)
 
     async def _open_held(self, owner: str, number: str) -> None:
         """Open a holder's template with the secret just read, for as long as it takes to be seen."""
         try:
             captures = await self._storage.run(self._faces.open_held, owner, number)
-        except (StoreError, VaultLockedError):
+        except GateVaultError:
             return  # the card has opened the gate; the face stays off
         if captures is not None:
             self._faces.hold(owner, captures)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gatevault.core.chain import EntryType
-from gatevault.core.errors import StateError, StoreError
+from gatevault.core.errors import GateVaultError, StateError, StoreError
 from gatevault.service.control import CONTROL_SOCKET, ControlServer
 from gatevault.service.gate import VISION_SOCKET, Gate
 from gatevault.service.handlers import handlers
@@ -56,7 +56,7 @@ async def _start(gate: Gate, control: ControlServer) -> None:
     try:
         await gate.storage.run(gate.house.finish_all)
         await gate.journal.enter(EntryType.STARTED, {"faults": sorted(gate.stores.faults)})
-    except StoreError as error:
+    except GateVaultError as error:  # whatever it is, cards open
         log.warning("%s", error)
     try:
         await gate.eyes.listen(gate.runtime / VISION_SOCKET)
@@ -99,7 +99,7 @@ async def _keep_house(gate: Gate) -> None:
         try:
             await gate.erasure.settle()
             await gate.erasure.expire()
-        except StoreError as error:
+        except GateVaultError as error:
             log.warning("%s", error)
         await asyncio.sleep(HOUSEKEEPING_S)
 

@@ -51,6 +51,8 @@ class Faces:
         self.unreadable: StoreError | None = None
         self.opened = asyncio.Event()
         """Set once everybody's template was tried."""
+        self.generation = 0
+        """Which gallery it is: another one after each lock, unlock or change of network."""
 
     # --- asked by the event loop: RAM only ---------------------------------------------------
 
@@ -122,6 +124,7 @@ class Faces:
                 gallery.clear()
         self._gallery = self._held = None
         self.model = b""
+        self.generation += 1
         self.opened.clear()
 
     # --- on the storage thread ---------------------------------------------------------------
@@ -203,7 +206,10 @@ class Faces:
 
     def _unseal_renewed(self, resident: str, row: Row, holder: Secret | None) -> Captures:
         receipts = {r.receipt_id: r for r, _ in self._stores.need_registry().receipts(resident)}
-        live = self.require_consent(resident)
+        try:
+            live = self.require_consent(resident)
+        except ConsentError:  # withdrawn just now
+            raise RecordRefusedError("A template's consent ended while it was opened.") from None
         receipt = receipts.pop(live.supersedes or "", None)
         while receipt is not None:
             try:

@@ -186,13 +186,17 @@ class Gate:
             self.go(self._fill_gallery())
 
     async def _fill_gallery(self) -> None:
+        generation = self.faces.generation
         residents = await self.storage.run(self.faces.begin)
         for start in range(0, len(residents), CHUNK):
             for resident, captures in await self.storage.run(
                 self.faces.open_some, residents[start : start + CHUNK]
             ):
                 self.faces.add(resident, captures)
-        self.faces.opened.set()
+            if self.faces.generation != generation:  # locked meanwhile: another filling begins, or none
+                return
+        if self.faces.generation == generation:
+            self.faces.opened.set()
 
 
 def _made(runtime: Path) -> Path:

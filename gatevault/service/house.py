@@ -6,6 +6,7 @@ after a crash: `finish` is harmless when repeated.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 from gatevault.core.chain import EntryType
 from gatevault.core.consent import stamp
-from gatevault.core.errors import StoreError, StoreFullError, VaultLockedError
+from gatevault.core.errors import StateError, StoreError, StoreFullError, VaultLockedError
 from gatevault.core.settings import Settings
 from gatevault.service.certificate import deletion_certificate
 from gatevault.service.clock import TrustedClock
@@ -24,8 +25,9 @@ from gatevault.service.journal import Journal
 from gatevault.service.state import key_provider
 from gatevault.service.storage import StorageThread
 from gatevault.service.stores import Stores
-from gatevault.vault.providers.port import KeyProvider
 from gatevault.vault.registry import Todo, TodoKind
+
+log = logging.getLogger("gatevault")
 
 RESERVE_BYTES: Final = 512 * 1024
 """What administration leaves free. One operation writes some 40 pages of 4 KiB to three files, and must
@@ -74,9 +76,11 @@ class House:
         """
         if todo.kind is TodoKind.ENROL and not self._stored(todo):
             return self._drop(todo)
-        if todo.kind is TodoKind.ROTATE and not self._rotated(todo):
-            return None
         certificate, owed = None, False
+        if todo.kind is TodoKind.ROTATE:
+            if not self._rotated(todo):
+                return None
+            owed = not self._left(todo)
         if todo.kind in (TodoKind.ERASE, TodoKind.REMOVE):
             owed = not self._erased(todo)
             certificate = self._certify(todo, owed)
@@ -96,7 +100,8 @@ class House:
             self.stores.vault.settle()
         pending = self.stores.registry.todos()
         for todo in pending:
-            self.finish(todo)
+            with suppress(VaultLockedError):  # a TPM that does not answer holds up its own operation alone
+                self.finish(todo)
         return len(pending)
 
     def _drop(self, todo: Todo, certificate: dict[str, Any] | None = None) -> dict[str, Any] | None:
@@ -127,22 +132,30 @@ class House:
         return signed
 
     def _rotated(self, todo: Todo) -> bool:
-        """Rotate, and leave the provider that the keys were moved from; False where it must wait or was void."""
+        """Rotate, where the ring went where it was to go; False where that must wait or was void."""
         vault, detail = self.stores.need_vault(), todo.detail
         if not vault.unlocked:
             return False
         if vault.provider.name != detail["to"]:  # a crash before the move
-            self._provider(detail["to"]).destroy()
-            self._drop(todo)
+            if self._forgotten(detail["to"]):
+                self._drop(todo)
             return False
         if vault.epoch <= int(detail["epoch"]):
             vault.rotate()
-        if detail["from"] != detail["to"]:
-            self._provider(detail["from"]).destroy()
         return True
 
-    def _provider(self, name: str) -> KeyProvider:
-        return key_provider(self.stores.paths, name, self.stores.key_options)
+    def _left(self, todo: Todo) -> bool:
+        """Whether the provider that the keys were moved from has forgotten its secret."""
+        return todo.detail["from"] == todo.detail["to"] or self._forgotten(todo.detail["from"])
+
+    def _forgotten(self, name: str) -> bool:
+        """Have a provider forget its secret; False where that must be tried again. It holds up nothing else."""
+        try:
+            key_provider(self.stores.paths, name, self.stores.key_options).destroy()
+        except (StateError, VaultLockedError) as error:
+            log.warning("a secret that no key is sealed under any more: %s", error)
+            return False
+        return True
 
     @contextmanager
     def changed(self, resident: str) -> Iterator[None]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gatevault.core.chain import EntryType
-from gatevault.core.errors import ConflictError, StateError, UsageError
+from gatevault.core.errors import ConfigError, ConflictError, NotAllowedError, StateError, UsageError
 from gatevault.service.house import House
 from gatevault.service.state import KeyOptions
 from gatevault.vault.registry import TodoKind
@@ -31,6 +31,7 @@ class KeyKeeper:
         house.faces.close()  # at once; the keys go when the storage thread is done with them
         why = f"{LOCKED_BY[by]}: faces are off, cards work. Run `gatevault vault unlock`."
         await house.storage.run(house.stores.lock, why)
+        house.faces.close()  # a vision that connected in between had begun another gallery
         await house.journal.enter_soon(EntryType.VAULT_LOCKED, {"by": by})
         return {"vault": "locked"}
 
@@ -44,8 +45,10 @@ class KeyKeeper:
             house.stores.unlock(KeyOptions(passphrase))
             return house.finish_all()
 
-        finished = await house.storage.run(work)
-        self._on_unlock()
+        try:
+            finished = await house.storage.run(work)
+        finally:
+            self._on_unlock()  # also where what waited has to wait on, for a disk that is full
         await house.journal.enter_soon(EntryType.VAULT_UNLOCKED, {})
         return {"vault": "unlocked", "finished": finished}
 
@@ -98,15 +101,16 @@ class KeyKeeper:
                 if to is not None:
                     self._move(to, todo.op)
                 house.finish(todo)
-            return {"provider": vault.provider.name, "epoch": vault.epoch}
+            body = {"provider": vault.provider.name, "epoch": vault.epoch}
+            left = any(owed.op == todo.op for owed in house.stores.need_registry().todos())
+            return body | ({"left": f"{before} could not forget its secret yet: see the log"} if left else {})
 
         return await house.storage.run(work)
 
     def _move(self, to: str, op: str) -> None:
         try:
             self._house.stores.need_open_vault().move(to)
-        except (StateError, UsageError):
-            self._house.stores.need_registry().drop_todo(
-                op
-            )  # nothing was begun, and the provider is not to be touched
+        except (StateError, UsageError, NotAllowedError, ConfigError):
+            # Nothing was begun, and what that provider may have is not to be touched.
+            self._house.stores.need_registry().drop_todo(op)
             raise

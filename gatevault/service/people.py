@@ -179,10 +179,15 @@ class People:
             raise ConsentError("No card of this resident was tapped: there is no consent, and nothing was kept.")
         if mode is KeyMode.HOLDER and not is_long_secret(number):
             raise ConsentError(f"{TOO_SHORT}: there is no consent, and nothing was kept.")
-        receipt = await house.storage.run(self._keep_consent, resident, language, sha256, mode)
-        renewed = await house.storage.run(house.faces.reopen, resident)
-        if renewed is not None:
-            house.faces.add(resident, renewed)
+        person = house.stores.people.get(resident)
+        if person is not None and person.receipt is not None and person.receipt.mode is not mode:
+            house.faces.drop(resident)  # the template of the other mode is erased
+        try:
+            receipt = await house.storage.run(self._keep_consent, resident, language, sha256, mode)
+        finally:
+            renewed = await house.storage.run(house.faces.reopen, resident)
+            if renewed is not None:
+                house.faces.add(resident, renewed)
         return {
             "resident": resident,
             "receipt": receipt.receipt_id,

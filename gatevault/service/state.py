@@ -30,6 +30,7 @@ from gatevault.vault.keys import HouseKeys
 from gatevault.vault.ledger import Ledger
 from gatevault.vault.providers import build_provider
 from gatevault.vault.providers.file import FileKeyProvider
+from gatevault.vault.providers.passphrase import PassphraseKeyProvider
 from gatevault.vault.providers.port import KeyProvider
 from gatevault.vault.registry import Registry
 from gatevault.vault.ring import Ring
@@ -135,8 +136,15 @@ NO_OPTIONS: Final = KeyOptions()
 
 
 def key_provider(paths: StatePaths, name: str, options: KeyOptions) -> KeyProvider:
-    """The key provider `name` of this state. StateError for one that this version lacks."""
-    return build_provider(name, paths.keys)
+    """The key provider `name` of this state, with what was typed for it.
+
+    StateError for one that this version lacks, ConfigError for PCRs that are none, UsageError for a passphrase
+    that cannot be one.
+    """
+    provider = build_provider(name, paths.keys, pcrs=options.pcrs)
+    if isinstance(provider, PassphraseKeyProvider) and options.passphrase is not None:
+        provider.offer(options.passphrase)
+    return provider
 
 
 def open_vault(paths: StatePaths, device: Device, options: Callable[[], KeyOptions]) -> Vault:

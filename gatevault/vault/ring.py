@@ -81,6 +81,7 @@ class Ring:
                 self.write(epochs)
             return epochs
         secret.wipe()
+        provider.forget()
         raise WrongKeyError(
             f"The vault key ({content.provider}) is not the one that keys/vault.ring is sealed under: faces are "
             "off, cards work. Give the right one and run `gatevault vault unlock`."
@@ -95,6 +96,10 @@ class Ring:
     def roll(self, epochs: Sequence[Epoch]) -> None:
         """Replace the epochs, and the provider's secret where it can be: older rings are dead then. As `write`."""
         if self.provider.rolls:
+            if len(self._secrets) > 1:  # a roll that failed may have been carried out all the same
+                present = self.provider.load()
+                self._wipe()
+                self._secrets = [present]
             fresh = self.provider.propose()
             self._secrets[1:] = [fresh]
             self.write(epochs)
@@ -104,9 +109,15 @@ class Ring:
 
     def close(self) -> None:
         """Forget the provider's secret."""
+        if self._provider is not None:
+            self._provider.forget()
+        self._wipe()
+        self._provider = None
+
+    def _wipe(self) -> None:
         for secret in self._secrets:
             secret.wipe()
-        self._provider, self._secrets = None, []
+        self._secrets = []
 
     def _write(self, epochs: Sequence[Epoch], provider: str, secrets: Sequence[Secret]) -> None:
         plain = bytearray(b"".join(_EPOCH.pack(epoch.number, epoch.key.reveal()) for epoch in epochs))

@@ -231,13 +231,15 @@ def test_one_flipped_byte_refuses_that_template_alone(bench: Bench, seeing: Seei
     opens_for_cards(bench)
 
 
-@pytest.mark.parametrize("columns", ["wrapped_key, sealed", "sealed", "wrapped_key"])
-def test_swapped_templates_are_both_refused(bench: Bench, seeing: Seeing, columns: str) -> None:
-    path, names = bench.paths.vault, columns.split(", ")
-    (first, *one), (second, *two) = edit(path, f"SELECT record, {columns} FROM templates")
-    setting = ", ".join(f"{name} = ?" for name in names)
-    edit(path, f"UPDATE templates SET {setting} WHERE record = ?", *two, first)
-    edit(path, f"UPDATE templates SET {setting} WHERE record = ?", *one, second)
+@pytest.mark.parametrize(
+    "boxes", [{"keys": "wrapped", "templates": "sealed"}, {"templates": "sealed"}, {"keys": "wrapped"}]
+)
+def test_swapped_templates_are_both_refused(bench: Bench, seeing: Seeing, boxes: dict[str, str]) -> None:
+    path = bench.paths.vault
+    for table, column in boxes.items():
+        (first, one), (second, two) = edit(path, f"SELECT record, {column} FROM {table}")
+        edit(path, f"UPDATE {table} SET {column} = ? WHERE record = ?", two, first)
+        edit(path, f"UPDATE {table} SET {column} = ? WHERE record = ?", one, second)
     bench.start(vision=False)
     peer = seeing(bench, shows(1))
     for number in (1, 2):
@@ -289,7 +291,7 @@ def _torn_key(path: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "state", "words"),
     [
-        (_another_key, "locked", "not the one that the templates are sealed under"),
+        (_another_key, "locked", "not the one that keys/vault.ring is sealed under"),
         (_no_key, "locked", "is not there: faces are off, cards work"),
         (_open_key, "fault", "may be read by others (mode 644): run chmod 600"),
         (_torn_key, "fault", "is damaged"),
@@ -298,7 +300,7 @@ def _torn_key(path: Path) -> None:
 def test_without_its_vault_key_it_opens_for_cards(
     bench: Bench, seeing: Seeing, harm: Callable[[Path], None], state: str, words: str
 ) -> None:
-    harm(bench.paths.vault_key)
+    harm(bench.vault_key)
     before = bench.paths.vault.read_bytes()
     bench.start(vision=False)
     peer = seeing(bench, shows(1))
@@ -317,17 +319,20 @@ def test_without_its_vault_key_it_opens_for_cards(
 
 
 def test_a_withdrawal_needs_no_vault_key(bench: Bench, seeing: Seeing) -> None:
-    """Erasing does not wait for the key: the record goes, and does not come back with it."""
-    key = bench.paths.vault_key.read_bytes()
-    bench.paths.vault_key.unlink()
+    """Erasing does not wait for the key: the record goes, and does not come back with it; the rotation waits."""
+    key = bench.vault_key.read_bytes()
+    bench.vault_key.unlink()
     bench.start(vision=False)
     one, _ = residents(bench)
-    assert bench.ask(control.ConsentWithdraw(one))["certificate"]
+    assert bench.ask(control.ConsentWithdraw(one))["certificate"] is None
+    assert bench.rows("vault.db", "SELECT count(*) FROM templates") == [(1,)]
     assert bench.stop() == 0
-    bench.paths.vault_key.write_bytes(key)
-    bench.paths.vault_key.chmod(0o600)
+    bench.vault_key.write_bytes(key)
+    bench.vault_key.chmod(0o600)
     bench.start(vision=False)
     peer = seeing(bench, shows(1))
+    (certificate,) = bench.ask(control.ResidentExport(one))["certificates"]
+    assert certificate["certificate"]["keys_rotated"] is True
     assert bench.walk_up()["decision"] == "deny"
     peer.script = shows(2)
     assert bench.walk_up()["reason"] == "matched"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 
@@ -15,20 +12,10 @@ from gatevault.core import control
 from gatevault.core.chain import EntryType
 from gatevault.core.consent import Standing, stamp
 from gatevault.core.errors import ConsentError
-from gatevault.service.clock import TrustedClock
-from gatevault.service.config import load_settings
-from gatevault.service.erasure import Erasure
-from gatevault.service.faces import Faces
-from gatevault.service.house import House
-from gatevault.service.journal import Journal
-from gatevault.service.notice import current_hashes
-from gatevault.service.state import StatePaths
-from gatevault.service.storage import StorageThread
-from gatevault.service.stores import Stores, open_stores
 from tests.bench import QUICK, Bench, configure, copied, eventually
-from tests.service.peer import DIMENSION, MODEL, Peer, Script, shows
+from tests.service.peer import Peer, Script, shows
+from tests.service.rooms import Inside, inside, now
 
-T = TypeVar("T")
 Seeing = Callable[[Bench, Script], Peer]
 
 
@@ -59,60 +46,6 @@ def bench(enrolled: tuple[Path, str], tmp_path: Path) -> Iterator[Bench]:
 @pytest.fixture
 def one(enrolled: tuple[Path, str]) -> str:
     return enrolled[1]
-
-
-class SetClock(TrustedClock):
-    """A wall clock that the test sets; what is believed of it is the real rule."""
-
-    def __init__(self, latest: datetime | None, wall: datetime) -> None:
-        super().__init__(latest)
-        self.wall = wall
-
-    def now(self) -> datetime:
-        self._latest = max(self._latest, self.wall.replace(microsecond=0))
-        return self._latest
-
-
-@dataclass
-class Inside:
-    """The rooms of a daemon on a stopped state, without its processes, pins and sockets."""
-
-    stores: Stores
-    clock: SetClock
-    faces: Faces
-    house: House
-    erasure: Erasure
-
-    def open(self) -> None:
-        self.faces.use_model(bytes.fromhex(MODEL), DIMENSION)
-        for resident, captures in self.faces.open_all():
-            self.faces.add(resident, captures)
-
-
-def inside(bench: Bench, wall: datetime, work: Callable[[Inside], Coroutine[Any, Any, T]]) -> T:
-    """Do something with a state opened at a moment of the wall clock."""
-
-    async def run() -> T:
-        stores = open_stores(StatePaths(bench.root))
-        assert not stores.faults
-        settings, storage = load_settings(stores.paths.config), StorageThread()
-        clock = SetClock(stores.latest, wall)
-        journal = Journal(stores, storage, clock)
-        faces = Faces(stores, clock, current_hashes(settings))
-        house = House(stores, storage, clock, journal, faces, settings)
-        rooms = Inside(stores, clock, faces, house, Erasure(house))
-        try:
-            rooms.open()
-            return await work(rooms)
-        finally:
-            storage.close()
-            stores.close()
-
-    return asyncio.run(run())
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def test_a_consent_that_runs_out_closes_the_face_and_destroys_the_template(bench: Bench, one: str) -> None:

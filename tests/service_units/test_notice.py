@@ -21,11 +21,11 @@ each_language = pytest.mark.parametrize("language", LANGUAGES)
 SAYS = {
     "zh": [
         "门卡", "风险", "撤回", "销毁", "目的", "第 1 版", "处理者", "人脸泄露无法更换", "180 天", "十四周岁",
-        "五次", "复制", "投诉", "不收费用", "盗走您门卡",
+        "五次", "复制", "投诉", "不收费用", "盗走您门卡", "仅凭本设备所存内容无法解开",
     ],
     "en": [
         "card", "risk", "withdraw", "destroyed", "Why", "notice version 1", "A leaked face cannot", "180 days",
-        "Under 14", "five times", "copy", "complain", "no cost", "steals your card",
+        "Under 14", "five times", "copy", "complain", "no cost", "steals your card", "opens only with that card",
     ],
 }  # fmt: skip
 

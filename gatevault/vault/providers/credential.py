@@ -97,6 +97,9 @@ class CredentialKeyProvider:
     def roll(self) -> None:
         """Nothing: the daemon may not write the encrypted file."""
 
+    def forget(self) -> None:
+        """Nothing: each `load` reads it anew."""
+
     def destroy(self) -> None:
         try:
             made = records.read(self._path, _Kept).made

@@ -96,6 +96,9 @@ class FileKeyProvider:
             ) from None
         self._drop_proposal()
 
+    def forget(self) -> None:
+        self._drop_proposal()
+
     def destroy(self) -> None:
         try:
             # The second is what a replacement leaves that a crash cut short.

@@ -64,6 +64,10 @@ class KeyProvider(Protocol):
         """
         ...
 
+    def forget(self) -> None:
+        """Wipe what is kept of the secret in memory: the vault is locked, or the keys are elsewhere now."""
+        ...
+
     def destroy(self) -> None:
         """Forget the secret. Harmless when repeated and when nothing is there. StateError where it may not."""
         ...

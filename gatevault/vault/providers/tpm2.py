@@ -141,6 +141,9 @@ class Tpm2KeyProvider:
             self._locked(error, kept)
         self._drop_proposal()
 
+    def forget(self) -> None:
+        self._drop_proposal()
+
     def destroy(self) -> None:
         try:
             kept = records.read(self._path, Kept)

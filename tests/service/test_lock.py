@@ -1,0 +1,405 @@
+"""A locked vault, by an admin or since its key is away: faces are off, cards open, what is owed is done later."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatevault.core import control
+from gatevault.core.types import Vector
+from gatevault.core.wire import CameraOpen, Look, LookDone, LookEnd
+from tests.bench import Bench, eventually, in_background
+from tests.service.peer import Peer, Said, Script, person, seen, shows
+
+Seeing = Callable[[Bench, Script], Peer]
+
+
+@pytest.fixture
+def peer(quick: Bench, seeing: Seeing) -> Peer:
+    quick.start(vision=False)
+    return seeing(quick, shows(1))
+
+
+@pytest.fixture
+def one(quick: Bench, peer: Peer) -> str:
+    """Resident One, person 1, with card 11."""
+    return quick.enrolled("One", "11", None)
+
+
+@pytest.fixture
+def two(quick: Bench, peer: Peer, one: str) -> str:
+    """Resident Two, person 2, with card 22."""
+    peer.script = shows(2)
+    who = quick.enrolled("Two", "22", None)
+    peer.script = shows(1)
+    return who
+
+
+def rows(bench: Bench) -> list[int]:
+    """How many rows each table of `vault.db` has."""
+    return [bench.rows("vault.db", f"SELECT count(*) FROM {table}")[0][0] for table in ("templates", "keys")]
+
+
+def is_locked(bench: Bench, peer: Peer, reason: str = "vault-locked") -> None:
+    """No face, no look; cards open; status says why."""
+    looks = len(peer.looks)
+    walked = bench.walk_up()
+    assert (walked["decision"], walked["reason"], walked["relay"]) == ("deny", reason, False)
+    assert len(peer.looks) == looks, "the camera stays shut"
+    vault = bench.status()["vault"]
+    assert vault["state"] in ("locked", "fault") and vault["reason"]
+    assert (vault["templates"], bench.status()["health"]) == (0, "degraded")
+    assert bench.tap("11")["relay"] is True
+
+
+def unlocked(bench: Bench, templates: int) -> None:
+    bench.ask(control.VaultUnlock())
+    eventually(lambda: bench.status()["vault"]["templates"] == templates)
+    assert bench.status()["health"] == "ok", bench.status()
+
+
+def certificates(bench: Bench, resident: str) -> list[dict[str, Any]]:
+    held = bench.ask(control.ResidentExport(resident))["certificates"]
+    return [signed["certificate"] for signed in held]
+
+
+# --- by commands ---------------------------------------------------------------------------------
+
+
+def test_lock_and_unlock_by_commands(quick: Bench, peer: Peer, one: str, two: str) -> None:
+    assert quick.json("vault", "lock") == {"vault": "locked"}
+    is_locked(quick, peer)
+    assert "An admin locked the vault" in quick.status()["vault"]["reason"]
+    assert quick.template(one) == "suspended"
+    assert quick.json("key", "show")["vault"] == "locked"
+    assert quick.json("vault", "unlock") == {"vault": "unlocked", "finished": 0}
+    eventually(lambda: quick.status()["vault"]["templates"] == 2)
+    for number, who in ((1, one), (2, two)):
+        peer.script = shows(number)
+        assert quick.walk_up()["resident"] == who
+    assert (quick.count("vault-locked"), quick.count("vault-unlocked")) == (1, 1)
+    (entry,) = [entry for entry in quick.entries() if entry["type"] == "vault-locked"]
+    assert entry["payload"]["by"] == "admin"
+
+
+def test_unlocking_what_is_open_changes_nothing(quick: Bench, peer: Peer, one: str) -> None:
+    refused = quick.cli("vault", "unlock", "--json")
+    assert (refused.returncode, json.loads(refused.stdout)["error"]) == (1, "conflict")
+    assert quick.walk_up()["resident"] == one
+    assert quick.count("vault-unlocked") == 0
+
+
+def test_locking_twice_is_locking_once(quick: Bench, peer: Peer, one: str) -> None:
+    quick.ask(control.VaultLock())
+    quick.ask(control.VaultLock())
+    is_locked(quick, peer)
+    unlocked(quick, 1)
+    assert quick.walk_up()["resident"] == one
+
+
+def test_vision_that_comes_back_opens_no_locked_gallery(quick: Bench, peer: Peer, one: str, seeing: Seeing) -> None:
+    quick.ask(control.VaultLock())
+    peer.close()
+    eventually(lambda: quick.status()["vision"]["state"] != "ok")
+    is_locked(quick, seeing(quick, shows(1)))
+
+
+def test_a_restart_unlocks_with_a_key_in_a_file(quick: Bench, peer: Peer, one: str, seeing: Seeing) -> None:
+    """An admin's lock holds until the next start: what opens the vault by itself does so again."""
+    quick.ask(control.VaultLock())
+    assert quick.stop() == 0
+    quick.start(vision=False)
+    seeing(quick, shows(1))
+    assert quick.walk_up()["resident"] == one
+
+
+# --- in the middle of something ------------------------------------------------------------------
+
+
+class Slow:
+    """A look whose frames come when the test says so."""
+
+    def __init__(self, face: Vector, frames: int = 6) -> None:
+        self.face = face
+        self.frames = frames
+        self.go = threading.Semaphore(0)
+        self.sent = 0
+
+    def __call__(self, look: Look) -> Iterator[Said]:
+        yield CameraOpen(look.nonce)
+        for frame in range(self.frames):
+            assert self.go.acquire(timeout=30)
+            noise = person(1_000 + frame) * 0.09  # as the noise of `shows`: frames differ, the person does not
+            yield seen(look.nonce, frame, self.face + noise)
+            self.sent += 1
+        yield LookDone(look.nonce, LookEnd.LIMIT, self.frames, 0, 50)
+
+
+def test_locked_in_the_middle_of_a_look_nobody_is_let_in(quick: Bench, peer: Peer, one: str) -> None:
+    slow = Slow(person(1))
+    peer.script = slow
+    walked = in_background(quick.walk_up)
+    slow.go.release(2)
+    eventually(lambda: slow.sent == 2)
+    relay = len(quick.edges("relay"))
+    quick.ask(control.VaultLock())
+    slow.go.release(10)
+    assert walked()["decision"] == "deny"
+    assert len(quick.edges("relay")) == relay
+    peer.script = shows(1)
+    is_locked(quick, peer)
+    unlocked(quick, 1)
+    assert quick.walk_up()["resident"] == one
+
+
+def test_locked_in_the_middle_of_an_enrolment_nothing_is_kept(quick: Bench, peer: Peer, one: str) -> None:
+    two = quick.add("Two", "22")
+    quick.ask(quick.consent(two, "22"))
+    slow = Slow(person(2))
+    peer.script = slow
+    enrolled = in_background(lambda: quick.refused(control.Enrol(two)))
+    slow.go.release(2)
+    eventually(lambda: slow.sent == 2)
+    quick.ask(control.VaultLock())
+    slow.go.release(10)
+    assert enrolled().code == "vault-locked"
+    assert rows(quick) == [1, 1] and quick.todos() == 0
+    unlocked(quick, 1)
+    assert quick.template(two) == "none"
+
+
+def test_locked_while_the_gallery_is_filled_nobody_is_left_in_it(
+    quick: Bench, peer: Peer, one: str, two: str, seeing: Seeing
+) -> None:
+    """The lock falls before, in and after the filling: each time status and a walk-up find nobody."""
+    for _ in range(6):
+        quick.ask(control.VaultUnlock()) if quick.status()["vault"]["state"] == "locked" else None
+        quick.ask(control.VaultLock())
+        vault = quick.status()["vault"]
+        assert (vault["templates"], vault["holder_key"], vault["state"]) == (0, 0, "locked")
+    is_locked(quick, peer)
+    unlocked(quick, 2)
+    assert quick.walk_up()["resident"] == one
+
+
+# --- withdrawal, purge, removal and enrolment while locked ---------------------------------------
+
+
+def test_a_withdrawal_while_locked_deletes_at_once_and_certifies_at_unlock(
+    quick: Bench, peer: Peer, one: str, two: str
+) -> None:
+    epoch = quick.ask(control.KeyShow())["epoch"]
+    quick.ask(control.VaultLock())
+    answer = quick.ask(control.ConsentWithdraw(one))
+    assert answer == {"resident": one, "certificate": None}
+    assert rows(quick) == [1, 1], "at once"
+    assert (quick.standing(one), quick.template(one)) == ("withdrawn", "none")
+    assert certificates(quick, one) == []
+    assert quick.count("consent-withdrawn") == 1, "entered at once"
+    assert quick.todos() == 1, "the rotation and the certificate are owed"
+    is_locked(quick, peer)
+    assert quick.ask(control.VaultUnlock())["finished"] == 1
+    (certificate,) = certificates(quick, one)
+    assert (certificate["event"], certificate["template_was_there"]) == ("consent-withdrawn", True)
+    assert (certificate["keys_rotated"], certificate["key_provider"]) == (True, "file")
+    assert quick.ask(control.KeyShow())["epoch"] == epoch + 1
+    assert quick.count("consent-withdrawn") == 1, "and once"
+    assert quick.todos() == 0
+    eventually(lambda: quick.status()["vault"]["templates"] == 1)
+    assert quick.walk_up()["reason"] == "no-match"
+    peer.script = shows(2)
+    assert quick.walk_up()["resident"] == two
+
+
+def test_five_taps_withdraw_while_locked(quick: Bench, peer: Peer, one: str) -> None:
+    quick.ask(control.CardAdd(one, "12"))
+    quick.ask(control.VaultLock())
+    for _ in range(5):
+        assert quick.tap("12")["relay"] is True
+    assert quick.standing(one) == "withdrawn"
+    assert rows(quick) == [0, 0]
+    unlocked(quick, 0)
+    (certificate,) = certificates(quick, one)
+    assert certificate["keys_rotated"] is True
+    (entry,) = [entry for entry in quick.entries() if entry["type"] == "consent-withdrawn"]
+    assert entry["payload"]["way"] == "card"
+
+
+def test_a_purge_while_locked_is_certified_at_unlock(quick: Bench, peer: Peer, one: str) -> None:
+    quick.ask(control.VaultLock())
+    assert quick.ask(control.Purge(one))["certificate"] is None
+    assert rows(quick) == [0, 0]
+    assert quick.refused(control.Purge(one)).code == "not-found"
+    unlocked(quick, 0)
+    (certificate,) = certificates(quick, one)
+    assert (certificate["event"], certificate["keys_rotated"]) == ("purged", True)
+    assert (quick.count("purged"), quick.todos()) == (1, 0)
+
+
+def test_a_removal_while_locked_says_that_no_key_was_rotated(quick: Bench, peer: Peer, one: str, two: str) -> None:
+    quick.ask(control.VaultLock())
+    certificate = quick.ask(control.ResidentRemove(two))["certificate"]["certificate"]
+    assert (certificate["template_was_there"], certificate["keys_rotated"]) == (True, False)
+    assert (certificate["key_provider"], certificate["image_of_medium_opens"]) == (None, True)
+    assert "is not rotated yet" in certificate["method"]
+    assert rows(quick) == [1, 1]
+    assert quick.tap("22")["reason"] == "unknown-card"
+    assert quick.count("resident-removed") == 1
+    epoch = _epoch_after_unlock(quick)
+    assert (quick.count("resident-removed"), quick.todos()) == (1, 0)
+    assert epoch > 1, "what was owed is done"
+    assert quick.refused(control.ResidentShow(two)).code == "not-found"
+
+
+def _epoch_after_unlock(bench: Bench) -> int:
+    unlocked(bench, 1)
+    return int(bench.ask(control.KeyShow())["epoch"])
+
+
+def test_who_withdrew_while_locked_can_consent_and_enrol_anew(quick: Bench, peer: Peer, one: str) -> None:
+    """What is owed from before does not touch the new consent's template."""
+    quick.ask(control.VaultLock())
+    quick.ask(control.ConsentWithdraw(one))
+    quick.ask(quick.consent(one, "11"))
+    unlocked(quick, 0)
+    assert len(certificates(quick, one)) == 1
+    quick.ask(control.Enrol(one))
+    assert quick.walk_up()["resident"] == one
+    quick.ask(control.VaultLock())
+    unlocked(quick, 1)
+    assert quick.walk_up()["resident"] == one
+
+
+def test_a_renewal_while_locked_holds_after_it(quick: Bench, peer: Peer, one: str) -> None:
+    quick.ask(control.VaultLock())
+    quick.ask(quick.consent(one, "11", "zh"))
+    is_locked(quick, peer)
+    unlocked(quick, 1)
+    assert quick.walk_up()["resident"] == one
+
+
+def test_no_camera_opens_for_an_enrolment_while_locked(quick: Bench, peer: Peer, one: str) -> None:
+    two = quick.add("Two", "22")
+    quick.ask(quick.consent(two, "22"))
+    quick.ask(control.VaultLock())
+    looks, light = len(peer.looks), len(quick.edges("privacy_led"))
+    for who in (one, two):
+        assert quick.refused(control.Enrol(who)).code == "vault-locked"
+    for command in (control.KeyRotate(), control.KeyMove("passphrase", "four words drawn by dice")):
+        assert quick.refused(command).code == "vault-locked"
+    assert (len(peer.looks), len(quick.edges("privacy_led"))) == (looks, light)
+    assert quick.todos() == 0
+
+
+# --- kill -9, and keys that do not fit -----------------------------------------------------------
+
+
+def test_killed_while_locked_what_is_owed_is_done_at_the_next_start(
+    quick: Bench, peer: Peer, one: str, two: str, seeing: Seeing
+) -> None:
+    quick.ask(control.VaultLock())
+    quick.ask(control.ConsentWithdraw(one))
+    quick.ask(control.ResidentRemove(two))
+    assert quick.todos() == 2
+    quick.kill9()
+    quick.start(vision=False)
+    seeing(quick, shows(1))
+    assert quick.todos() == 0
+    (certificate,) = certificates(quick, one)
+    assert certificate["keys_rotated"] is True
+    assert (quick.count("consent-withdrawn"), quick.count("resident-removed")) == (1, 1)
+    assert quick.ask(control.LedgerVerify())["ok"] is True
+    assert quick.status()["health"] == "ok"
+    assert quick.walk_up()["reason"] == "no-consent"
+
+
+def test_killed_while_locked_and_without_its_key_it_stays_owed(
+    quick: Bench, peer: Peer, one: str, seeing: Seeing
+) -> None:
+    quick.ask(control.VaultLock())
+    quick.ask(control.ConsentWithdraw(one))
+    quick.kill9()
+    key = quick.vault_key.read_bytes()
+    quick.vault_key.unlink()
+    quick.start(vision=False)
+    is_locked(quick, seeing(quick, shows(1)))
+    assert quick.todos() == 1 and certificates(quick, one) == []
+    assert quick.count("consent-withdrawn") == 1
+    quick.vault_key.write_bytes(key)
+    quick.vault_key.chmod(0o600)
+    unlocked(quick, 0)
+    assert quick.todos() == 0 and len(certificates(quick, one)) == 1
+
+
+@contextmanager
+def _away(path: Path) -> Iterator[None]:
+    aside = path.with_name("aside")
+    path.rename(aside)
+    try:
+        yield
+    finally:
+        aside.rename(path)
+
+
+@contextmanager
+def _other_key(bench: Bench) -> Iterator[None]:
+    path = bench.vault_key
+    text = path.read_bytes()
+    path.write_bytes(text.split()[0] + b" " + os.urandom(32).hex().encode() + b"\n")
+    try:
+        yield
+    finally:
+        path.write_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("harm", "code", "words"),
+    [
+        (lambda bench: _away(bench.vault_key), "vault-locked", "is not there"),
+        (_other_key, "wrong-key", "is not the one that keys/vault.ring is sealed under"),
+        (lambda bench: _away(bench.paths.ring), "vault-locked", "keys/vault.ring is not there"),
+    ],
+    ids=["no key", "another key", "no ring"],
+)
+def test_an_unlock_that_fails_says_why_and_leaves_it_locked(
+    quick: Bench, peer: Peer, one: str, harm: Callable[[Bench], Any], code: str, words: str
+) -> None:
+    quick.ask(control.VaultLock())
+    with ExitStack() as harmed:
+        harmed.enter_context(harm(quick))
+        error = quick.refused(control.VaultUnlock())
+        assert (error.code, words in str(error)) == (code, True), error
+        is_locked(quick, peer)
+        assert words in quick.status()["vault"]["reason"]
+        assert quick.count("vault-unlocked") == 0
+    unlocked(quick, 1)
+    assert quick.walk_up()["resident"] == one
+
+
+@pytest.mark.parametrize("old", ["vault.db", "keys/vault.ring", "keys/vault.key"])
+def test_one_old_file_put_back_opens_nothing(
+    quick: Bench, peer: Peer, one: str, two: str, tmp_path: Path, seeing: Seeing, old: str
+) -> None:
+    """An earlier copy of the database, of the ring or of the key, beside today's others."""
+    assert quick.stop() == 0
+    copy = tmp_path / "copy"
+    shutil.copy(quick.root / old, copy)
+    quick.start(vision=False)
+    again = seeing(quick, shows(1))
+    quick.ask(control.Purge(two))
+    assert quick.stop() == 0
+    shutil.copy(copy, quick.root / old)
+    quick.start(vision=False)
+    again = seeing(quick, shows(2))
+    is_locked(quick, again)
+    reason = quick.status()["vault"]["reason"]
+    assert "older copy" in reason or "is not the one that keys/vault.ring is sealed under" in reason
+    assert quick.refused(control.VaultUnlock()).code == "wrong-key"
