@@ -220,7 +220,7 @@ class Bench:
         """The whole ledger."""
         entries: list[dict[str, Any]] = []
         while page := self.ask(control.LedgerExport(len(entries)))["entries"]:
-            entries += page
+            entries += [{**sheet["header"], "payload": sheet.get("payload")} for sheet in page]
         return entries
 
     def count(self, kind: str) -> int:
@@ -248,7 +248,7 @@ class Bench:
 
     def unmatched(self) -> int:
         """Faces that nobody matched, of all days."""
-        return int(self.rows("ledger.db", "SELECT coalesce(sum(faces), 0) FROM unmatched")[0][0])
+        return sum(self.ask(control.LedgerVerify())["unmatched_faces"].values())
 
 
 def copied(state: Path, to: Path) -> Path:

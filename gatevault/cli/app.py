@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 from gatevault.cli import lab, people, vault
+from gatevault.cli.backup import backup
+from gatevault.cli.ledger import ledger
 from gatevault.cli.output import DEFAULT, Json, State, answer, do, findings, plain_errors
 from gatevault.core import control
 from gatevault.service.doctor import examine
+from gatevault.service.making import make_state
 from gatevault.service.release import release_relay
-from gatevault.service.state import KeyOptions, make_state
+from gatevault.service.state import KeyOptions
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,12 +24,12 @@ app = typer.Typer(
     help="An on-device face-template vault for access gates.",
 )
 door = typer.Typer(no_args_is_help=True, help="Hold the door open, or lock it.")
-ledger = typer.Typer(no_args_is_help=True, help="The record of what happened.")
 app.add_typer(people.resident, name="resident")
 app.add_typer(people.card, name="card")
 app.add_typer(people.consent, name="consent")
 app.add_typer(vault.vault, name="vault")
 app.add_typer(vault.key, name="key")
+app.add_typer(backup, name="backup")
 app.add_typer(door, name="door")
 app.add_typer(ledger, name="ledger")
 lab.register(app)
@@ -41,14 +44,16 @@ def init(
     name: Annotated[str, typer.Option(help="The gate's name, as its notice tells it.")] = "gate",
     board: Annotated[str | None, typer.Option(help="The board profile, for a real gate.")] = None,
     pcrs: vault.Pcrs = None,
+    tpm_plain: vault.PlainTpm = False,
+    tcti: Annotated[str | None, typer.Option(help="tpm2: how the TPM is reached, if not /dev/tpmrm0.")] = None,
     stdin: vault.Typed = False,
     state: State = DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Make the state: keys, stores, ledger."""
     with plain_errors(as_json):
-        options = KeyOptions(vault.new_passphrase(keys, stdin), pcrs)
-        device = make_state(state, bench=bench, keys=keys.value, name=name, board=board, options=options)
+        options = KeyOptions(vault.new_passphrase(keys, stdin), pcrs, not tpm_plain)
+        device = make_state(state, bench=bench, keys=keys.value, name=name, board=board, options=options, tcti=tcti)
         answer({"state": str(state), "device": device.device, "bench": bench, "keys": keys.value}, as_json)
 
 
@@ -136,22 +141,6 @@ def door_unlock(state: State = DEFAULT, as_json: Json = False) -> None:
 def door_lock(state: State = DEFAULT, as_json: Json = False) -> None:
     """End `door unlock`."""
     do(state, as_json, control.DoorLock())
-
-
-@ledger.command("verify")
-def ledger_verify(state: State = DEFAULT, as_json: Json = False) -> None:
-    """Check every link and the signed head."""
-    do(state, as_json, control.LedgerVerify())
-
-
-@ledger.command("export")
-def ledger_export(
-    start: Annotated[int, typer.Option(min=0, help="The first entry.")] = 0,
-    state: State = DEFAULT,
-    as_json: Json = False,
-) -> None:
-    """Print the entries."""
-    people.export_ledger(state, as_json, start)
 
 
 def _absolute(camera: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Commands about people: residents, cards, consent, and the ledger's pages."""
+"""Commands about people: residents, cards, consent."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from gatevault.cli.output import DEFAULT, Json, State, answer, do, plain_errors, say
+from gatevault.cli.output import DEFAULT, Json, State, do, plain_errors, say
 from gatevault.core import control
 from gatevault.core.consent import KeyMode
 from gatevault.core.errors import UsageError
@@ -120,15 +120,3 @@ def consent_withdraw(resident: str, state: State = DEFAULT, as_json: Json = Fals
 def consent_show(resident: str, state: State = DEFAULT, as_json: Json = False) -> None:
     """The latest receipt, and whether it lives."""
     about(state, as_json, control.ConsentShow, resident)
-
-
-def export_ledger(state: Path, as_json: bool, start: int) -> None:
-    """Every entry from `start`, fetched page by page."""
-    entries: list[dict[str, Any]] = []
-    with plain_errors(as_json):
-        while True:
-            page = ask(state, control.LedgerExport(start + len(entries)), say)
-            entries += page["entries"]
-            if not page["entries"]:
-                break
-    answer({"size": page["size"], "head": page["head"], "entries": entries}, as_json)

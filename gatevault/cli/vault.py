@@ -23,6 +23,10 @@ Typed = Annotated[
 Pcrs = Annotated[
     str | None, typer.Option(metavar="BANK:N,N", help="tpm2: open only with these PCRs as now (sha256:0,2,7).")
 ]
+PlainTpm = Annotated[
+    bool,
+    typer.Option("--tpm-plain", help="tpm2: keep no index in the TPM; an old image of the card then opens again."),
+]
 
 
 class Keys(StrEnum):
@@ -92,11 +96,12 @@ def key_rotate(state: State = DEFAULT, as_json: Json = False) -> None:
 def key_move(
     to: Annotated[Keys, typer.Option(help="The provider that makes the new secret.")],
     pcrs: Pcrs = None,
+    tpm_plain: PlainTpm = False,
     stdin: Typed = False,
     state: State = DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Rotate under a secret of another provider; the one before forgets its own."""
     with plain_errors(as_json):
-        command = control.KeyMove(to.value, new_passphrase(to, stdin), pcrs)
+        command = control.KeyMove(to.value, new_passphrase(to, stdin), pcrs, not tpm_plain)
     do(state, as_json, command)

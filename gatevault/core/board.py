@@ -62,6 +62,7 @@ class Board(_Part, frozen=True):
     presence: Input | None = None
     rex: Input | None = None
     dps: Input | None = None
+    tamper: Input | None = None
     wiegand: tuple[Wiegand, ...] = ()
 
     def __post_init__(self) -> None:
@@ -74,7 +75,7 @@ class Board(_Part, frozen=True):
     def pins(self) -> list[tuple[str, int]]:
         """Every (role, pin) of this profile."""
         single = ("relay", "privacy_led", "granted_led", "refused_led", "fault_led", "buzzer")
-        roles = [(role, getattr(self, role)) for role in (*single, "presence", "rex", "dps")]
+        roles = [(role, getattr(self, role)) for role in (*single, "presence", "rex", "dps", "tamper")]
         pins = [(role, part.pin) for role, part in roles if part is not None]
         for reader in self.wiegand:
             pins += [(f"{reader.name}.d0", reader.d0), (f"{reader.name}.d1", reader.d1)]

@@ -38,6 +38,8 @@ class ConsentState(StrEnum):
     GIVEN = "given"
     WITHDRAWN = "withdrawn"
     SUPERSEDED = "superseded"
+    EXPIRED = "expired"
+    """Ended without its resident: a restore that nothing later vouches for."""
 
 
 class KeyMode(StrEnum):
@@ -152,6 +154,8 @@ def standing(receipt: Receipt | None, now: datetime, notices: frozenset[str], bo
         return Standing.NONE
     if is_child(born, now):
         return Standing.CHILD
+    if receipt.events[-1].state is ConsentState.EXPIRED:
+        return Standing.EXPIRED
     if receipt.events[-1].state is not ConsentState.GIVEN:
         return Standing.WITHDRAWN
     if now >= moment(receipt.expires):

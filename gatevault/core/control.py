@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, get_args
 import msgspec
 from msgspec import Meta
 
+from gatevault.core.checkpoint import MAX_NOTE
 from gatevault.core.consent import KeyMode
 from gatevault.core.jcs import MAX_INTEGER
 from gatevault.core.wire import Message
@@ -130,14 +131,27 @@ class KeyMove(_Private, frozen=True, tag="key-move"):
     to: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\Z")]
     passphrase: Passphrase | None = None
     pcrs: Annotated[str, Meta(max_length=80)] | None = None
+    tpm_index: bool = True
+
+
+class BackupMake(Message, frozen=True, tag="backup-make"):
+    """For the holder of the recovery key whose public half this is."""
+
+    recipient: Annotated[str, Meta(pattern=r"^gvr1-[0-9a-f]{64}\Z")]
+
+
+class BackupPage(Message, frozen=True, tag="backup-page"):
+    start: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 
 
 class LedgerVerify(Message, frozen=True, tag="ledger-verify"):
-    pass
+    """`anchor`: a signed checkpoint that was kept from earlier."""
+
+    anchor: Annotated[str, Meta(min_length=1, max_length=MAX_NOTE)] | None = None
 
 
 class LedgerExport(Message, frozen=True, tag="ledger-export"):
-    """Entries from index `start`, as many as fit a page."""
+    """Entries from index `start`, as many as fit a page, with the checkpoint and key of that moment."""
 
     start: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
 
@@ -176,6 +190,8 @@ Command = (
     | KeyShow
     | KeyRotate
     | KeyMove
+    | BackupMake
+    | BackupPage
     | LedgerVerify
     | LedgerExport
     | WalkUp

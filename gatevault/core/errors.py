@@ -91,6 +91,18 @@ class LedgerBrokenError(StoreError):
     code = "ledger-broken"
 
 
+class CheckpointError(GateVaultError):
+    """A checkpoint, verifier key or exported ledger cannot be read."""
+
+    code = "checkpoint"
+
+
+class BackupError(GateVaultError):
+    """A backup or recovery key is not what it should be, or nothing tells what came after it."""
+
+    code = "backup"
+
+
 class ConsentError(GateVaultError):
     """There is no live consent for what was asked, or it cannot be given this way."""
 

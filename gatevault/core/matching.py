@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from gatevault.core.settings import MatchSettings
 from gatevault.core.types import Match, NoMatch, Reason, Vector, check_vector
+from gatevault.core.wiped import wiped
 from gatevault.core.wire import Hint, LookEnd
 
 Gallery = npt.NDArray[np.float32]
@@ -25,12 +26,14 @@ Gallery = npt.NDArray[np.float32]
 def unit(vector: Vector) -> Vector:
     """`vector` at length one, shape (d,), a new array. ValueError if it is zero or not finite."""
     check_vector(vector)
-    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+    return np.divide(vector, np.linalg.norm(vector), out=np.empty_like(vector))
 
 
 def template_mean(captures: npt.NDArray[np.float32]) -> Vector:
-    """The unit mean of unit captures, shape (k, d) to (d,)."""
-    return unit(np.asarray(captures.mean(axis=0), dtype=np.float32))
+    """The unit mean of unit captures, shape (k, d) to (d,). The caller wipes it. ValueError if they cancel out."""
+    with wiped(np.empty(captures.shape[1], dtype=np.float32)) as total:
+        np.add.reduce(captures, axis=0, out=total)
+        return unit(total)
 
 
 class Fusion:
@@ -52,11 +55,12 @@ class Fusion:
         """Take one more frame. ValueError if it is of another dimension or no vector."""
         if embedding.shape != self._sum.shape:
             raise ValueError("an embedding of another dimension than the look's")
-        scaled = unit(embedding)
-        if self._count and not float(self._sum @ scaled) >= self._same_person * float(np.linalg.norm(self._sum)):
-            self.wipe()
-        self._sum += scaled
-        scaled.fill(0.0)
+        with wiped(unit(embedding)) as scaled:
+            if self._count and not float(self._sum @ scaled) >= self._same_person * float(
+                np.linalg.norm(self._sum)
+            ):
+                self.wipe()
+            self._sum += scaled
         self._count += 1
 
     @property
@@ -83,7 +87,7 @@ def identify(probe: Vector, gallery: Gallery, residents: Sequence[str], settings
         raise ValueError("a gallery has one resident a row")
     if not len(residents):
         return NoMatch(Reason.NO_MATCH)
-    scores = gallery @ probe
+    scores = np.vecdot(gallery, probe)
     best = int(np.argmax(scores))
     top = float(scores[best])
     if not top >= settings.threshold:  # a NaN denies
@@ -101,11 +105,8 @@ def decide(
     """The decision over a look so far; None while too few frames were seen."""
     if fusion.count < settings.min_frames:
         return None
-    probe = fusion.probe()
-    try:
+    with wiped(fusion.probe()) as probe:
         return identify(probe, gallery, residents, settings)
-    finally:
-        probe.fill(0.0)
 
 
 _HINTS = {hint: Reason(hint.value) for hint in Hint}

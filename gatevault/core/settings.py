@@ -102,6 +102,22 @@ class ReaderSettings(_Section, frozen=True):
     """Input devices of USB keyboard-wedge readers, such as /dev/input/by-id/…-event-kbd."""
 
 
+class KeySettings(_Section, frozen=True):
+    """Where the vault's key is looked for; which provider has it, the ring says."""
+
+    tcti: Annotated[str, Meta(min_length=1, max_length=200)] = "device:/dev/tpmrm0"
+    """How a TPM is reached, as the tpm2-tools write it."""
+
+
+class RetentionSettings(_Section, frozen=True):
+    """How many days the ledger keeps payloads; headers stay for ever."""
+
+    gate_days: Annotated[int, Meta(ge=1, le=3_650)] = 90
+    """Passages, refusals, sensors, the door, starts and faults."""
+    admin_days: Annotated[int, Meta(ge=1, le=3_650)] = 1_095
+    """All else: residents, cards, consents, enrolments, erasures, look-ups."""
+
+
 class Settings(_Section, frozen=True):
     """The whole `config.toml`."""
 
@@ -112,3 +128,5 @@ class Settings(_Section, frozen=True):
     consent: ConsentSettings = ConsentSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     readers: ReaderSettings = ReaderSettings()
+    retention: RetentionSettings = RetentionSettings()
+    keys: KeySettings = KeySettings()

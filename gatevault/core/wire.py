@@ -111,10 +111,11 @@ class FaceSeen(Message, frozen=True, tag="face"):
         """Copy the message's buffer into a `Scan` of its own; ProtocolError if it is malformed."""
         if self.vector.nbytes % 4:
             raise ProtocolError("vision sent a vector of a broken length: the look is ended.")
+        values = np.frombuffer(self.vector, dtype="<f4").astype(np.float32)
         try:
-            values = np.frombuffer(self.vector, dtype="<f4").astype(np.float32)
             return Scan(self.nonce, self.frame, Box(*self.box), self.score, self.quality, values, self.distinct)
         except ValueError as error:
+            values.fill(0.0)
             raise ProtocolError(f"vision sent an impossible face ({error}): the look is ended.") from None
 
 

@@ -1,4 +1,4 @@
-"""Contacts: somebody is there, the exit button, the door contact. Reported, never relied on.
+"""Contacts: somebody is there, the exit button, the door, the housing. Reported, never relied on.
 
 Free exit is wired past this software (see hardware/README.md): the exit button's second contact is
 only seen here.
@@ -28,6 +28,8 @@ class SensorEvent(StrEnum):
     """Request to exit. Active: the button is pressed."""
     DPS = "dps"
     """Door position switch. Active: the contact is closed, the door shut; a cut wire reads open."""
+    TAMPER = "tamper"
+    """The housing's contact. Active: closed, the housing shut; a cut wire reads open."""
 
 
 OnEvent = Callable[[SensorEvent, bool], None]

@@ -230,7 +230,8 @@ class Story:
     def _ledger(self) -> Told:
         answer = self._bench.call("ledger", "verify")
         _expect(answer["ok"] is True, "the ledger does not verify")
-        return f"{answer['entries']} entries, each link and the signed head; head {answer['head'][:16]}…", answer
+        root = answer["checkpoint"].splitlines()[2]
+        return f"{answer['entries']} entries, the tree over them and the signature; root {root[:16]}…", answer
 
     def _walk_up(self, who: str) -> dict[str, Any]:
         return self._bench.call("walk-up", "--camera", self._cameras[who])

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from gatevault.core import policy, wire
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import Standing
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import ConflictError, DeviceError, GateVaultError, StoreError, VisionDownError
 from gatevault.core.matching import Fusion, decide, reason_without_match
 from gatevault.core.schedule import Schedule
@@ -212,6 +212,8 @@ class Access:
         # The consent may have been withdrawn by a tap while the ledger was written.
         if decision.granted and self._faces.standing(match.resident) is not Standing.LIVE:
             decision = deny(Reason.NO_CONSENT)
+        if decision.granted and (locked := self._locked()) is not None:  # the housing was opened meanwhile
+            decision = deny(locked)
         if decision.verdict.value != entry["decision"]:  # what was entered did not come to pass
             await self._journal.enter_soon(EntryType.OUTCOME, {"relay": False}, resident=match.resident)
         return await self._carry_out(decision, match.resident, began, frames)

@@ -6,8 +6,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gatevault.core.entries import Moment
 from gatevault.core.schedule import DAY_MINUTES
-from gatevault.vault.ledger import Moment
 
 
 def monotonic_ms() -> int:

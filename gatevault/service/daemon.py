@@ -13,7 +13,7 @@ import signal
 from pathlib import Path
 from typing import Final
 
-from gatevault.core.chain import EntryType
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import GateVaultError, StateError, StoreError
 from gatevault.service.control import CONTROL_SOCKET, ControlServer
 from gatevault.service.gate import VISION_SOCKET, Gate
@@ -26,7 +26,7 @@ from gatevault.service.stores import open_stores
 log = logging.getLogger("gatevault")
 
 HOUSEKEEPING_S: Final = 60.0
-"""How often expired consents are looked for."""
+"""How often expired consents, and once a day payloads past their time, are looked for."""
 
 FAULT_LIGHT_S: Final = 5.0
 """How often the fault light is brought up to date; vision needs less to start."""
@@ -99,6 +99,7 @@ async def _keep_house(gate: Gate) -> None:
         try:
             await gate.erasure.settle()
             await gate.erasure.expire()
+            await gate.retention.keep()
         except GateVaultError as error:
             log.warning("%s", error)
         await asyncio.sleep(HOUSEKEEPING_S)

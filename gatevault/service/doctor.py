@@ -93,9 +93,10 @@ def _daemon(root: Path) -> Iterator[Finding]:
             if isinstance(part, dict):
                 well = part["state"] in ("ok", "unlocked")
                 yield name, "ok" if well else "problem", "" if well else str(part.get("reason", part["state"]))
-        ask(root, control.LedgerVerify(), lambda text: None)
-        yield "ledger chain", "ok", ""
+        found = ask(root, control.LedgerVerify(), lambda text: None)["problems"]
+        count = f"{len(found)} findings: see `gatevault ledger verify`, and call an auditor"
+        yield "ledger audit", "problem" if found else "ok", count if found else ""
     except DaemonDownError as error:
         yield "daemon", "problem", str(error)
     except GateVaultError as error:
-        yield "ledger chain", "problem", str(error)
+        yield "ledger audit", "problem", str(error)

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from gatevault.core import wire
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import KeyMode, Receipt
-from gatevault.core.errors import ConsentError, EnrolmentError, VisionDownError
+from gatevault.core.entries import EntryType
+from gatevault.core.errors import ConsentError, EnrolmentError
 from gatevault.core.matching import template_mean, unit
 from gatevault.core.settings import EnrolmentSettings
 from gatevault.core.types import Scan, Vector, is_long_secret
+from gatevault.core.wiped import wiped
 from gatevault.service.eyes import Eyes
 from gatevault.service.faces import fingerprint
 from gatevault.service.house import House
@@ -50,15 +51,15 @@ class Enrolment:
         say("The camera is looking: one person in front of it, from several sides.")
         captures = await self._capture(camera)
         matrix = np.stack(captures)
-        for capture in captures:
-            capture.fill(0.0)
+        _wipe(captures)
         model = house.faces.model
 
         def work() -> None:
             house.finish_all()  # an erasure that still owes its entry must not erase this template later
             house.faces.require_consent(resident)  # withdrawn meanwhile by five taps?
             row = house.faces.seal(resident, receipt, matrix, model, holder)
-            payload = {"captures": len(matrix), "model": model.hex()[:16]}
+            replaces = house.faces.has_template(resident)
+            payload = {"captures": len(matrix), "model": model.hex()[:16], "replaces": replaces}
             todo = house.todo(
                 TodoKind.ENROL,
                 resident,
@@ -114,9 +115,8 @@ class Enrolment:
                     elif isinstance(event, wire.LookDone) and event.end is wire.LookEnd.CAMERA:
                         raise EnrolmentError(f"The camera gave no look: {event.error} Nothing was kept.")
             _check(taken, hints, settings)
-        except (EnrolmentError, VisionDownError):
-            for capture in taken:
-                capture.fill(0.0)
+        except BaseException:  # also a command whose terminal hung up
+            _wipe(taken)
             raise
         return taken
 
@@ -141,10 +141,12 @@ def _check(taken: list[Vector], hints: Counter[str], settings: EnrolmentSettings
             f"{len(taken)} usable captures, {settings.min_captures} are needed ({causes}): nothing was kept. "
             "Alone, nearer, in even light, turning the head a little, and again."
         )
-    matrix = np.stack(taken)
-    mean = template_mean(matrix)
-    worst = float((matrix @ mean).min())
-    matrix.fill(0.0)
-    mean.fill(0.0)
+    with wiped(np.stack(taken)) as matrix, wiped(template_mean(matrix)) as mean:
+        worst = float(np.vecdot(matrix, mean).min())
     if worst < settings.agreement:
         raise EnrolmentError("The captures show different people: nothing was kept. Only the resident, and again.")
+
+
+def _wipe(captures: list[Vector]) -> None:
+    for capture in captures:
+        capture.fill(0.0)

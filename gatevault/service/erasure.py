@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import ConsentState, Standing
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import ConsentError, NotFoundError
 from gatevault.service.house import House
 from gatevault.vault.registry import TodoKind

@@ -19,10 +19,12 @@ from gatevault.core.errors import (
 )
 from gatevault.core.matching import Gallery as Matrix
 from gatevault.core.matching import template_mean
+from gatevault.core.wiped import wiped
 from gatevault.service.clock import TrustedClock
 from gatevault.service.stores import Stores
 from gatevault.vault.gallery import Gallery
-from gatevault.vault.keys import Secret, holder_key
+from gatevault.vault.keys import Secret, holder_key, key_protection
+from gatevault.vault.locked import weakest
 from gatevault.vault.record import Captures
 from gatevault.vault.templates import Row
 
@@ -74,7 +76,8 @@ class Faces:
 
     @property
     def protection(self) -> str:
-        return self._gallery.protection if self._gallery else "none"
+        """How the memory of templates and keys is kept (`vault/locked.Protection`)."""
+        return weakest(self._gallery.protection, key_protection()) if self._gallery else "none"
 
     def standing(self, resident: str) -> Standing:
         """Whether this resident's consent carries a template now."""
@@ -86,7 +89,8 @@ class Faces:
     def add(self, resident: str, captures: Captures) -> None:
         """Put captures of shape (k, d) into the gallery as their mean, and overwrite them.
 
-        Nothing is put there for somebody who withdrew while their template was being opened.
+        Nothing is put there for somebody who withdrew while their template was being opened, or once the
+        vault is locked.
         """
         self.suspended.discard(resident)
         self.holders.discard(resident)
@@ -103,11 +107,10 @@ class Faces:
             self._held.clear()
 
     def _put(self, gallery: Gallery | None, resident: str, captures: Captures) -> None:
-        if gallery is not None and self.standing(resident) is Standing.LIVE:
-            mean = template_mean(captures)
-            gallery.put(resident, mean)
-            mean.fill(0.0)
-        captures.fill(0.0)
+        with wiped(captures):
+            if gallery is not None and self._stores.unlocked and self.standing(resident) is Standing.LIVE:
+                with wiped(template_mean(captures)) as mean:
+                    gallery.put(resident, mean)
 
     def drop(self, resident: str) -> None:
         """Overwrite this resident's row: no face of theirs opens from now on."""
@@ -217,7 +220,11 @@ class Faces:
             except RecordRefusedError:
                 receipt = receipts.pop(receipt.supersedes or "", None)
                 continue
-            self._stores.need_open_vault().put(self.seal(resident, live, captures, row.model, holder))
+            try:
+                self._stores.need_open_vault().put(self.seal(resident, live, captures, row.model, holder))
+            except BaseException:
+                captures.fill(0.0)
+                raise
             return captures
         raise RecordRefusedError("A template does not open under its resident's consent.")
 

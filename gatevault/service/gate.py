@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gatevault.core import wire
-from gatevault.core.chain import EntryType
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import GateVaultError, StateError, StoreError
 from gatevault.core.schedule import parse
 from gatevault.core.types import CardRead
@@ -20,6 +20,7 @@ from gatevault.devices.readers import Reader, build_readers
 from gatevault.devices.relay import Relay
 from gatevault.devices.sensors import SensorEvent, Sensors
 from gatevault.service.access import Access
+from gatevault.service.backup import Backup
 from gatevault.service.clock import TrustedClock
 from gatevault.service.config import load_board, load_settings
 from gatevault.service.doorway import Doorway
@@ -34,6 +35,7 @@ from gatevault.service.notice import current_hashes
 from gatevault.service.own_taps import OwnTaps
 from gatevault.service.panel import Panel
 from gatevault.service.people import People
+from gatevault.service.retention import Retention
 from gatevault.service.storage import StorageThread
 from gatevault.service.stores import Stores
 from gatevault.service.vision_process import VisionProcess
@@ -93,9 +95,11 @@ class Gate:
         )
         self.house = House(stores, self.storage, self.clock, self.journal, self.faces, self.settings)
         self.erasure = Erasure(self.house)
+        self.retention = Retention(self.house)
         taps = OwnTaps(self.access, device.bench)
         self.enrolment = Enrolment(self.house, self.eyes, taps)
         self.people = People(self.house, taps)
+        self.backup = Backup(self.house)
         self.keys = KeyKeeper(self.house, self._open_gallery)
         self.access.withdraw = self._withdraw_by_card
         self.readers: list[Reader] = build_readers(self.board, self.settings.readers.wedge, bench=device.bench)
@@ -115,6 +119,9 @@ class Gate:
             self.pins,
             lambda kind, active: _ignore(loop.call_soon_threadsafe(self._sensed, kind, active)),
         )
+        # Opened while the power was off? Mock pins read open, whatever the world does.
+        if self.sensors.state()[SensorEvent.TAMPER] is False and not self.stores.device.bench:
+            self.lock_vault("tamper")
 
     def go(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the rest, and let no error of it pass in silence."""
@@ -148,11 +155,24 @@ class Gate:
     def _sensed(self, kind: SensorEvent, active: bool) -> None:
         if kind is not SensorEvent.PRESENCE:
             self._enter_soon(EntryType.SENSOR, {"sensor": kind.value, "active": active})
+            if kind is SensorEvent.TAMPER and not active:
+                self.lock_vault("tamper")
         elif active:
 
             async def work() -> None:
                 await self.access.face()
 
+            self.go(work())
+
+    def lock_vault(self, by: str) -> None:
+        """Overwrite gallery and keys (see `KeyKeeper.lock`). A look under way ends unmatched."""
+
+        async def work() -> None:
+            await self.keys.lock(by)
+
+        if self.stores.unlocked:
+            self.keys.shut(by)
+            self.panel.fault(True)
             self.go(work())
 
     def _enter_soon(self, kind: EntryType, payload: dict[str, Any]) -> None:

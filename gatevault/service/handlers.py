@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from gatevault.core import control, wire
-from gatevault.core.chain import EntryType
+from gatevault.core.bundle import sheet_of
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import BenchOnlyError, UsageError
 from gatevault.core.types import CardRead, canonical_card
+from gatevault.service.audit import verify
 from gatevault.service.control import Handler, Say
 from gatevault.service.gate import Gate
 from gatevault.service.inspection import vault_check
 from gatevault.service.state import KeyOptions
 from gatevault.service.status import report
+from gatevault.vault.ledger_rows import readable
 
 
 def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
@@ -59,20 +60,20 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
         await gate.journal.enter_soon(EntryType.DOOR_LOCKED, {"way": "admin"})
         return _door(gate)
 
-    async def ledger_verify(_: control.LedgerVerify, say: Say) -> dict[str, Any]:
-        ledger = gate.stores.need_ledger()
-        count = await gate.storage.run(ledger.verify)
-        unmatched = await gate.storage.run(ledger.unmatched)
-        return {"ok": True, "entries": count, "head": ledger.head, "unmatched_faces": unmatched}
-
     async def ledger_export(c: control.LedgerExport, say: Say) -> dict[str, Any]:
         ledger = gate.stores.need_ledger()
-        page = await gate.storage.run(ledger.entries, c.start)
-        entries = [msgspec.to_builtins(header) | {"payload": payload} for header, payload in page]
-        return {"size": ledger.size, "head": ledger.head, "entries": entries}
+
+        def work() -> dict[str, Any]:  # entries and checkpoint of one moment
+            page = [sheet_of(readable(entry)) for entry in ledger.page(c.start)]
+            return {"size": ledger.size, "checkpoint": ledger.note, "key": ledger.key.text(), "entries": page}
+
+        return await gate.storage.run(work)
 
     async def notice(c: control.Notice, say: Say) -> dict[str, Any]:
         return people.notice(c.language)
+
+    async def backup_page(c: control.BackupPage, say: Say) -> dict[str, Any]:
+        return gate.backup.page(c.start)
 
     return {
         control.Status: status,
@@ -97,8 +98,10 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
         control.VaultCheck: lambda c, say: gate.house.storage.run(vault_check, gate.stores),
         control.KeyShow: lambda c, say: gate.keys.show(),
         control.KeyRotate: lambda c, say: gate.keys.rotate(),
-        control.KeyMove: lambda c, say: gate.keys.move(c.to, KeyOptions(c.passphrase, c.pcrs)),
-        control.LedgerVerify: ledger_verify,
+        control.KeyMove: lambda c, say: gate.keys.move(c.to, KeyOptions(c.passphrase, c.pcrs, c.tpm_index)),
+        control.BackupMake: lambda c, say: gate.backup.make(c.recipient),
+        control.BackupPage: backup_page,
+        control.LedgerVerify: lambda c, say: verify(gate.stores, gate.storage, c.anchor),
         control.LedgerExport: ledger_export,
     }
 

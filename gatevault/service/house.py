@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import stamp
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import StateError, StoreError, StoreFullError, VaultLockedError
 from gatevault.core.settings import Settings
 from gatevault.service.certificate import deletion_certificate
@@ -54,18 +54,29 @@ class House:
 
     def erasing(self, kind: TodoKind, resident: str, entry: EntryType, payload: dict[str, Any]) -> Todo:
         """An operation to come that destroys this resident's template, and what its certificate will say."""
+        with suppress(StoreError):
+            self.finish_all()  # so that what is owed is entered in the order in which it happened
         person = self.stores.people.get(resident)
         receipt = person.receipt if person else None
+        there = self.stores.vault is not None and self.faces.has_template(resident)
         return self.todo(
             kind,
             resident,
             entry,
-            payload,
+            payload | {"template": there and self._counted(resident)},
             record=self.stores.house.record_id(resident).hex(),
             receipt=receipt.receipt_id if receipt else "",
-            template="yes" if self.stores.vault and self.faces.has_template(resident) else "no",
+            template="yes" if there else "no",
             time=stamp(self.clock.now()),
         )
+
+    def _counted(self, resident: str) -> bool:
+        """Whether the ledger counts a template of this resident's: not one whose end is owed already, nor one
+        whose enrolment will never be entered, since it was not when its record goes."""
+        owed = [todo for todo in self.stores.need_registry().todos() if todo.resident == resident]
+        ends = any(todo.kind in (TodoKind.ERASE, TodoKind.REMOVE) for todo in owed)
+        unentered = any(todo.kind is TodoKind.ENROL and not todo.payload["replaces"] for todo in owed)
+        return not ends and not unentered
 
     def finish(self, todo: Todo) -> dict[str, Any] | None:
         """Carry out an operation that the registry has committed to; a certificate, if it erased.
@@ -98,7 +109,8 @@ class House:
             return 0
         with suppress(VaultLockedError):
             self.stores.vault.settle()
-        pending = self.stores.registry.todos()
+        # Ends first: an enrolment that is still owed was before them, and its record is gone.
+        pending = sorted(self.stores.registry.todos(), key=lambda todo: todo.kind is TodoKind.ENROL)
         for todo in pending:
             with suppress(VaultLockedError):  # a TPM that does not answer holds up its own operation alone
                 self.finish(todo)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, Final
 
-from gatevault.core.chain import EntryType
+from gatevault.core.audit import stepped
 from gatevault.core.consent import stamp
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import StoreError
 from gatevault.service.clock import TrustedClock
 from gatevault.service.storage import StorageThread
@@ -27,21 +29,40 @@ class Journal:
         self.missed = 0
         self.fault: StoreError | None = None
 
-    def write(self, kind: EntryType, payload: dict[str, Any], op: str | None = None, *, resident: str = "") -> int:
-        """Append now; on the storage thread only. StoreError family."""
+    def write(
+        self,
+        kind: EntryType,
+        payload: dict[str, Any],
+        op: str | None = None,
+        *,
+        resident: str = "",
+        erase: Iterable[int] = (),
+    ) -> int:
+        """Append now; on the storage thread only. For `op` and `erase` see `Ledger.append`. StoreError family."""
         now = self._clock.now()
         content: dict[str, Any] = {"time": stamp(now), **payload}
         person = self._stores.people.get(resident)
         if person is not None:
             content["subject"] = person.subject(now)
         try:
-            index = self._stores.need_ledger().append(self._clock.moment(), kind, content, op)
+            self._tell_step()
+            index = self._stores.need_ledger().append(self._clock.moment(), kind, content, op, erase)
             self._catch_up()
         except StoreError as error:
             self.fault = error
             raise
         self.fault = None
         return index
+
+    def _tell_step(self) -> None:
+        """Enter that the wall clock was set since the last entry of this boot, if so: an audit asks for it."""
+        ledger, when, now = self._stores.need_ledger(), self._clock.moment(), self._clock.now()
+        last = ledger.last()
+        if last is None or last[0].boot != when.boot:
+            return
+        if seconds := stepped(last[0].mono_ms, last[1], when.mono_ms, now):
+            content = {"time": stamp(now), "seconds": seconds}
+            ledger.append(when, EntryType.CLOCK_STEPPED, content)
 
     def _catch_up(self) -> None:
         if self.missed:

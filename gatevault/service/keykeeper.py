@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from gatevault.core.chain import EntryType
-from gatevault.core.errors import ConfigError, ConflictError, NotAllowedError, StateError, UsageError
+from gatevault.core.entries import EntryType
+from gatevault.core.errors import ConflictError, GateVaultError, UsageError
 from gatevault.service.house import House
 from gatevault.service.state import KeyOptions
 from gatevault.vault.registry import TodoKind
@@ -25,13 +25,17 @@ class KeyKeeper:
         self._house = house
         self._on_unlock = on_unlock
 
+    def shut(self, by: str) -> None:
+        """Overwrite the gallery, and let nothing be opened from now on. `by` is a key of `LOCKED_BY`."""
+        self._house.stores.shut(f"{LOCKED_BY[by]}: faces are off, cards work. Run `gatevault vault unlock`.")
+        self._house.faces.close()
+
     async def lock(self, by: str) -> dict[str, Any]:
-        """Overwrite gallery and keys: faces are off until `unlock`, cards work. `by` is a key of `LOCKED_BY`."""
+        """Overwrite gallery and keys: faces are off until `unlock`, cards work."""
         house = self._house
-        house.faces.close()  # at once; the keys go when the storage thread is done with them
-        why = f"{LOCKED_BY[by]}: faces are off, cards work. Run `gatevault vault unlock`."
-        await house.storage.run(house.stores.lock, why)
-        house.faces.close()  # a vision that connected in between had begun another gallery
+        vault = house.stores.need_vault()
+        self.shut(by)
+        await house.storage.run(vault.lock)  # the keys go when the storage thread is done with them
         await house.journal.enter_soon(EntryType.VAULT_LOCKED, {"by": by})
         return {"vault": "locked"}
 
@@ -108,9 +112,10 @@ class KeyKeeper:
         return await house.storage.run(work)
 
     def _move(self, to: str, op: str) -> None:
+        vault = self._house.stores.need_open_vault()
         try:
-            self._house.stores.need_open_vault().move(to)
-        except (StateError, UsageError, NotAllowedError, ConfigError):
-            # Nothing was begun, and what that provider may have is not to be touched.
-            self._house.stores.need_registry().drop_todo(op)
+            vault.move(to)
+        except GateVaultError:
+            if vault.provider.name != to:  # it did not come to pass, and what that provider has is not ours
+                self._house.stores.need_registry().drop_todo(op)
             raise

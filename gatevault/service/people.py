@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import (
     ConsentState,
     Event,
@@ -18,13 +17,14 @@ from gatevault.core.consent import (
     months_later,
     stamp,
 )
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import ConsentError, NotFoundError
 from gatevault.core.types import is_long_secret
 from gatevault.service import notice
 from gatevault.service.house import House
 from gatevault.service.own_taps import TOO_SHORT, OwnTaps, typed_card
 from gatevault.service.stores import Person
-from gatevault.vault.registry import Registry, Resident, TodoKind
+from gatevault.vault.registry import CARD_NAME, Registry, Resident, TodoKind
 
 
 class People:
@@ -127,7 +127,7 @@ class People:
 
         def work() -> None:
             house.check_writable()
-            todo = house.todo(TodoKind.NOTE, resident, EntryType.CARD_ADDED, {})
+            todo = house.todo(TodoKind.NOTE, resident, EntryType.CARD_ADDED, self._named(card))
             house.stores.need_registry().add_card(card, resident, todo)
             house.stores.reload_cards()
             house.finish(todo)
@@ -142,13 +142,17 @@ class People:
         def work() -> str:
             house.check_writable()
             owner = house.stores.need_registry().card_owner(card)
-            todo = house.todo(TodoKind.NOTE, owner, EntryType.CARD_REMOVED, {})
+            todo = house.todo(TodoKind.NOTE, owner, EntryType.CARD_REMOVED, self._named(card))
             house.stores.need_registry().remove_card(card, todo)
             house.stores.reload_cards()
             house.finish(todo)
             return owner
 
         return {"resident": await house.storage.run(work), "card": "removed"}
+
+    def _named(self, card: str) -> dict[str, Any]:
+        """How an entry names a card: a restore must know which was taken away."""
+        return {"card": self._house.stores.house.card_hash(card).hex()[:CARD_NAME]}
 
     # --- consent -----------------------------------------------------------------------------
 
@@ -198,6 +202,7 @@ class People:
     def _may_consent(self, resident: str, language: str, sha256: str) -> None:
         house = self._house
         house.check_writable()
+        house.finish_all()  # an enrolment that owes its entry is known by its record, which a renewal changes
         row = house.stores.need_registry().resident(resident)
         if is_child(row.born, house.clock.now()):
             raise ConsentError("This resident is under 14: the face is off, the card opens. Nothing was kept.")
@@ -230,12 +235,13 @@ class People:
         if previous and live:
             receipts.insert(0, previous.ended(ConsentState.SUPERSEDED, now))
         payload = {"notice": sha256[:16], "language": language, "renews": renews, "mode": mode.value}
-        todo = house.todo(TodoKind.NOTE, resident, EntryType.CONSENT_GIVEN, payload)
+        todos = [house.todo(TodoKind.NOTE, resident, EntryType.CONSENT_GIVEN, payload)]
         if live and not renews and house.faces.has_template(resident):
-            todo = house.erasing(TodoKind.ERASE, resident, EntryType.CONSENT_GIVEN, payload)
+            todos.append(house.erasing(TodoKind.ERASE, resident, EntryType.PURGED, {"way": "mode-changed"}))
         with house.changed(resident):
-            registry.put_receipts(receipts, todo)
-            house.finish(todo)
+            registry.put_receipts(receipts, *todos)
+            for todo in todos:
+                house.finish(todo)
         return receipt
 
     async def show_consent(self, resident: str) -> dict[str, Any]:

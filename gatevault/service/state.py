@@ -1,4 +1,4 @@
-"""The state directory: its layout, how it is made whole or not at all, and what opens it.
+"""The state directory: its layout, and what opens it. How it is made: `making`.
 
 config.toml      settings                          keys/vault.ring  epoch keys, sealed by the key provider
 device.json      device id, bench flag             keys/vault.*     what the key provider keeps here
@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,48 +19,20 @@ from typing import Final
 
 import msgspec
 
-from gatevault.core.chain import EntryType
-from gatevault.core.consent import stamp
 from gatevault.core.errors import LedgerBrokenError, StateError, VaultLockedError
-from gatevault.service.clock import TrustedClock
-from gatevault.vault.files import sync_directory, write_new
+from gatevault.service.config import load_settings
 from gatevault.vault.keys import HouseKeys
 from gatevault.vault.ledger import Ledger
 from gatevault.vault.providers import build_provider
 from gatevault.vault.providers.file import FileKeyProvider
 from gatevault.vault.providers.passphrase import PassphraseKeyProvider
 from gatevault.vault.providers.port import KeyProvider
-from gatevault.vault.registry import Registry
 from gatevault.vault.ring import Ring
 from gatevault.vault.vault import Vault
 
 FORMAT: Final = 2
 DEFAULT_STATE: Final = Path("/var/lib/gatevault")
 RUNTIME: Final = Path("/run/gatevault")
-
-_CONFIG: Final = """\
-# GateVault's settings; each has a default, and an unknown name is an error.
-# All of them, with units and ranges: docs/configuration.md
-
-[gate]
-name = "{name}"
-board = "{board}"
-{gate}
-[consent]
-controller = "the operator of this gate"
-contact = "see the sign at the gate"
-{enrolment}"""
-
-_REAL_GATE: Final = """\
-camera = "v4l2:/dev/video0"
-start_vision = false  # systemd runs it, as a user of its own
-"""
-
-_BENCH_ENROLMENT: Final = """
-[enrolment]
-# A bench may enrol from one photograph; a real gate takes several captures.
-min_captures = 1
-"""
 
 
 class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,22 +96,21 @@ class StatePaths:
 
 @dataclass(frozen=True, slots=True)
 class KeyOptions:
-    """What an admin gives for a key provider: a passphrase as typed, PCRs for a TPM policy (`sha256:0,2,7`)."""
+    """What an admin gives for a key provider: a passphrase as typed; for a new key in a TPM, PCRs for its policy
+    (`sha256:0,2,7`) and whether to keep an index there that each purge changes."""
 
     passphrase: str | None = field(default=None, repr=False)
     pcrs: str | None = None
+    tpm_index: bool = True
 
 
 NO_OPTIONS: Final = KeyOptions()
 
 
 def key_provider(paths: StatePaths, name: str, options: KeyOptions) -> KeyProvider:
-    """The key provider `name` of this state, with what was typed for it.
-
-    StateError for one that this version lacks, ConfigError for PCRs that are none, UsageError for a passphrase
-    that cannot be one.
-    """
-    provider = build_provider(name, paths.keys, pcrs=options.pcrs)
+    """The key provider `name` of this state. StateError for one that there is not; ConfigError, UsageError."""
+    tcti = load_settings(paths.config).keys.tcti
+    provider = build_provider(name, paths.keys, tcti=tcti, pcrs=options.pcrs, index=options.tpm_index)
     if isinstance(provider, PassphraseKeyProvider) and options.passphrase is not None:
         provider.offer(options.passphrase)
     return provider
@@ -170,72 +139,6 @@ def read_device(paths: StatePaths) -> Device:
     if device.format != FORMAT:
         raise StateError(f"This state is of format {device.format}, this program reads {FORMAT}: update GateVault.")
     return device
-
-
-def make_state(
-    root: Path, *, bench: bool, keys: str, name: str, board: str | None, options: KeyOptions = NO_OPTIONS
-) -> Device:
-    """Make a state in `root`, which must be absent or empty. Built aside and moved in as a whole.
-
-    `keys` names the key provider. Raises StateError where something is there already; nothing half-made is left
-    behind.
-    """
-    root = root.absolute()
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise StateError(f"{root} is not empty: choose another directory. Nothing was changed.")
-    os.umask(0o077)
-    draft = root.with_name(f".{root.name}.{secrets.token_hex(4)}.new")
-    device = Device(FORMAT, f"gv-{secrets.token_hex(8)}", bench)
-    try:
-        draft.mkdir(parents=True, mode=0o700)
-        _configure(StatePaths(draft), bench, name, board or ("bench" if bench else "pi-relay-hat"))
-        _fill(StatePaths(draft), device, keys, options)
-        if root.exists() and os.geteuid() == 0:
-            _give(draft, root.stat())  # the installer, as root, makes the state of the gate's user
-        draft.replace(root)
-        sync_directory(root.parent)
-    except OSError as error:
-        raise StateError(
-            f"The state cannot be made in {root} ({error.strerror}): nothing was left behind."
-        ) from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return device
-
-
-def _give(tree: Path, owner: os.stat_result) -> None:
-    for path in (tree, *tree.rglob("*")):
-        os.chown(path, owner.st_uid, owner.st_gid)
-
-
-def _configure(paths: StatePaths, bench: bool, name: str, board: str) -> None:
-    for folder in ("keys", "run", "bench") if bench else ("keys",):
-        (paths.root / folder).mkdir(mode=0o700)
-    text = _CONFIG.format(
-        name=name.replace("\\", "").replace('"', ""),
-        board=board,
-        gate="" if bench else _REAL_GATE,
-        enrolment=_BENCH_ENROLMENT if bench else "",
-    )
-    write_new(paths.config, text.encode(), 0o640)
-
-
-def _fill(paths: StatePaths, device: Device, keys: str, options: KeyOptions) -> None:
-    house_key = FileKeyProvider(paths.house_key)
-    house_key.create()
-    house = HouseKeys.derive(house_key.load())
-    vault = open_vault(paths, device, lambda: options)
-    vault.make(keys)
-    vault.close()
-    registry = Registry(paths.registry, device.device, house)
-    registry.set_check()
-    registry.close()
-    ledger = Ledger(paths.ledger, device.device, house)
-    clock = TrustedClock(None)
-    first = {"time": stamp(clock.now()), "device": device.device, "bench": device.bench, "keys": keys}
-    ledger.append(clock.moment(), EntryType.STATE_MADE, first)
-    ledger.close()
-    write_new(paths.device, msgspec.json.encode(device))
 
 
 class StateLock:

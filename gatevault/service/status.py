@@ -84,7 +84,7 @@ def _ledger(gate: Gate) -> dict[str, Any]:
     if gate.journal.fault is not None:
         part = {"state": "fault", "reason": str(gate.journal.fault)}
     if gate.stores.ledger is not None:
-        part |= {"entries": gate.stores.ledger.size, "head": gate.stores.ledger.head}
+        part |= {"entries": gate.stores.ledger.size, "root": gate.stores.ledger.root}
     return part | {"missed": gate.journal.missed}
 
 

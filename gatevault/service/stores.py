@@ -65,6 +65,7 @@ class Stores:
         self.house = house
         self.registry: Registry | None = None
         self.vault: Vault | None = None
+        self._shut = False
         self.key_options = NO_OPTIONS
         """What an admin typed for the key provider, for as long as that command runs."""
         self.ledger: Ledger | None = None
@@ -84,7 +85,7 @@ class Stores:
 
     def need_open_vault(self) -> Vault:
         vault = self.need_vault()
-        if not vault.unlocked:
+        if not self.unlocked:
             raise self.faults.get("vault") or VaultLockedError("The vault is locked: faces are off, cards work.")
         return vault
 
@@ -93,7 +94,7 @@ class Stores:
 
     @property
     def unlocked(self) -> bool:
-        return self.vault is not None and self.vault.unlocked
+        return self.vault is not None and self.vault.unlocked and not self._shut
 
     def unlock(self, options: KeyOptions = NO_OPTIONS) -> None:
         """Open the vault; `faults["vault"]` says why it stays locked. GateVaultError."""
@@ -105,10 +106,11 @@ class Stores:
             self.faults["vault"] = error
             raise
         self.faults.pop("vault", None)
+        self._shut = False
 
-    def lock(self, why: str) -> None:
-        """Overwrite the vault's keys; `why` is told to those who ask for a face."""
-        self.need_vault().lock()
+    def shut(self, why: str) -> None:
+        """Let nothing be opened from now on, before the vault is locked; `why` is told to who asks for a face."""
+        self._shut = True
         self.faults["vault"] = VaultLockedError(why)
 
     @contextmanager

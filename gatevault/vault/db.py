@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -107,6 +107,14 @@ class Database:
         with plain_errors(self._what):
             self._connection.execute("VACUUM")
         self.checkpoint()
+
+    def image(self) -> bytes:
+        """The whole database as the bytes of one file, with no free page and nothing in a WAL."""
+        with plain_errors(self._what), closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+            self._connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = MEMORY")
+            copy.execute("VACUUM")
+            return copy.serialize()
 
     def close(self) -> None:
         self._connection.close()

@@ -1,59 +1,71 @@
-"""`ledger.db`: what happened, append-only and hash-linked (the arithmetic is in `core.chain`).
+"""`ledger.db`: what happened, append-only (entries: `core.entries`; tree: `core.merkle`).
 
-Payloads are sealed under the journal key and committed to in their headers; the head is signed
-anew with each entry, in the same transaction, so a half-written append does not exist. What this
-shows: an entry altered, removed, reordered or forged without the ledger key is found by `verify`.
-What it does not: a rollback of the whole file to an earlier head, unless somebody kept a later one.
+Payloads are sealed under the journal key and committed to in their headers. The head row holds the
+checkpoint, signed anew with each entry, and the tree's frontier, so that neither opening nor appending
+reads the entries; both change in the entry's own transaction, so a half-written append does not exist.
+What this shows: an entry altered, removed, reordered or forged without the ledger key is found by
+`audit`. What it does not: a rollback of the whole file, unless somebody kept a later checkpoint.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any, Final
 
-import msgspec
-from nacl.exceptions import BadSignatureError
 from nacl.utils import random as random_bytes
 
-from gatevault.core.chain import (
+from gatevault.core.checkpoint import Checkpoint, VerifierKey, origin_of, read_note
+from gatevault.core.consent import moment
+from gatevault.core.entries import (
     SALT_BYTES,
+    Entry,
     EntryHeader,
     EntryType,
+    Keep,
+    Moment,
+    Opening,
+    Spoilt,
     commitment,
-    genesis,
-    head_statement,
-    link,
+    is_sound,
 )
-from gatevault.core.consent import moment
-from gatevault.core.errors import LedgerBrokenError, RecordRefusedError, StoreError
-from gatevault.core.jcs import canonical
+from gatevault.core.errors import CheckpointError, ConflictError, LedgerBrokenError, StoreError
+from gatevault.core.jcs import MAX_INTEGER
+from gatevault.core.merkle import Frontier
+from gatevault.vault import retained
 from gatevault.vault.db import Database
 from gatevault.vault.keys import HouseKeys
-from gatevault.vault.sealing import associated, seal, unseal
+from gatevault.vault.ledger_rows import RowBoxes, readable
+from gatevault.vault.notes import is_signed, signed_note, verifier_key
 
 _SCHEMA: Final = """
 CREATE TABLE entries (i INTEGER PRIMARY KEY, header BLOB NOT NULL, payload BLOB, op TEXT UNIQUE);
-CREATE TABLE head (
-    one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL, head BLOB NOT NULL, signature BLOB NOT NULL
-);
-CREATE TABLE unmatched (day TEXT PRIMARY KEY, faces INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), note TEXT NOT NULL, frontier BLOB NOT NULL);
+CREATE TABLE unmatched (day TEXT PRIMARY KEY, faces BLOB NOT NULL) WITHOUT ROWID;
 """
-_HEADERS: Final = msgspec.json.Decoder(EntryHeader)
 PAGE: Final = 200
-"""Entries a page of an export: about 100 KB, well within a frame of the control socket."""
+"""Entries a page: about 100 KB."""
+
+PAGE_BYTES: Final = 256 * 1024
+"""A page ends early beyond this much sealed, to stay well within a frame of the control socket (1 MiB)."""
 
 
 class Ledger:
     """The ledger of one device. Every method may raise the StoreError family."""
 
     def __init__(self, path: Path, device: str, keys: HouseKeys) -> None:
+        """Open or make `path`; the entries are not read. LedgerBrokenError for a head that is not ours."""
         self._db = Database(path, _SCHEMA, "The ledger (ledger.db)")
         self._device = device
         self._keys = keys
+        self._rows = RowBoxes(device, keys.journal)
+        self._last: Entry | None = None
+        self.key: VerifierKey = verifier_key(origin_of(device), keys.ledger)
+        """What an auditor pins."""
         try:
-            self._size, self._head = self._read_head()
+            self._note, self._edge = self._read_head()
         except StoreError:
             self._db.close()
             raise
@@ -63,128 +75,179 @@ class Ledger:
 
     @property
     def size(self) -> int:
-        return self._size
+        return self._edge.size
 
     @property
-    def head(self) -> str:
-        """The head's hash in hexadecimal: what an auditor writes down."""
-        return self._head.hex()
+    def note(self) -> str:
+        """The signed checkpoint of all entries: what an auditor keeps."""
+        return self._note
 
-    def append(self, header: Moment, kind: EntryType, payload: dict[str, Any], op: str | None = None) -> int:
-        """Add one entry and return its index. With `op`, the same operation is entered only once."""
+    @property
+    def root(self) -> str:
+        """The Merkle root in hexadecimal."""
+        return self._edge.root().hex()
+
+    def append(
+        self,
+        when: Moment,
+        kind: EntryType,
+        payload: dict[str, Any],
+        op: str | None = None,
+        erase: Iterable[int] = (),
+    ) -> int:
+        """Add one entry and return its index. With `op`, the same operation is entered only once.
+
+        The payloads of the entries `erase` go in the same transaction (see `past`).
+        """
         if op is not None:
             rows = self._db.rows("SELECT i FROM entries WHERE op = ?", op)
             if rows:
                 return int(str(rows[0][0]))
         salt = random_bytes(SALT_BYTES)
-        entry = EntryHeader(self._size, header.boot, header.mono_ms, header.day, kind, commitment(salt, payload))
-        head = link(self._head, entry)
-        signature = self._keys.ledger.sign(head_statement(self._device, self._size + 1, head)).signature
-        sealed = seal(self._keys.journal, salt + canonical(payload), self._bond(entry))
+        header = EntryHeader(self.size, when.boot, when.mono_ms, when.day, kind, commitment(salt, payload))
+        entry = Entry(header, Opening(salt, payload))
+        edge = self._edge.append(header.leaf())
+        note = self._signed(edge)
+        sealed = self._rows.seal(entry, op)
         with self._db.transaction() as run:
-            run.execute(
-                "INSERT INTO entries VALUES (?, ?, ?, ?)",
-                (entry.i, canonical(msgspec.to_builtins(entry)), sealed, op),
-            )
-            run.execute("INSERT OR REPLACE INTO head VALUES (1, ?, ?, ?)", (entry.i + 1, head, signature))
-        self._size, self._head = entry.i + 1, head
-        return entry.i
+            run.executemany("UPDATE entries SET payload = NULL, op = NULL WHERE i = ?", [(i,) for i in erase])
+            run.execute("INSERT INTO entries VALUES (?, ?, ?, ?)", (header.i, header.encoded(), sealed, op))
+            _put_head(run, note, edge)
+        self._note, self._edge, self._last = note, edge, entry
+        return header.i
 
-    def count_unmatched(self, day: str) -> None:
-        """One more face that nobody matched: a number a day, and nothing else of them."""
+    def adopt(self, checkpoint: Checkpoint, entries: Iterable[Entry]) -> None:
+        """Fill an empty ledger with entries from elsewhere, a backup say, whole or not at all.
+
+        The caller has verified the checkpoint's signature. ConflictError where there are entries already;
+        LedgerBrokenError unless the entries are this device's and lead to the checkpoint.
+        """
+        if self.size:
+            raise ConflictError("The ledger has entries already: only an empty one takes those of a backup.")
+        edge, rows = Frontier(), []
+        for entry in entries:
+            if not is_sound(entry):
+                raise LedgerBrokenError(f"Entry {entry.header.i} of the backup was altered: nothing was taken.")
+            rows.append((edge.size, entry.header.encoded(), self._rows.seal(entry, None), None))
+            edge = edge.append(entry.header.leaf())
+        if Checkpoint(self.key.name, edge.size, edge.root()) != checkpoint:
+            raise LedgerBrokenError("The backup's entries do not lead to its checkpoint: nothing was taken.")
+        note = self._signed(edge)
         with self._db.transaction() as run:
-            run.execute(
-                "INSERT INTO unmatched VALUES (?, 1) ON CONFLICT (day) DO UPDATE SET faces = faces + 1",
-                (day,),
-            )
+            run.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", rows)
+            _put_head(run, note, edge)
+        self._note, self._edge = note, edge
 
-    def unmatched(self) -> dict[str, int]:
-        """Faces that nobody matched, a number a day: counted, not part of the chain."""
-        return {str(day): int(str(n)) for day, n in self._db.rows("SELECT day, faces FROM unmatched")}
+    def image(self) -> bytes:
+        """The whole ledger as the bytes of one SQLite file."""
+        return self._db.image()
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def page(self, start: int, count: int = PAGE) -> list[Entry | Spoilt]:
+        """Entries from index `start`, at most `count`; those that cannot be read are told as such."""
+        if start > MAX_INTEGER:
+            return []
+        rows = self._db.rows(
+            "SELECT i, header, payload, op FROM entries WHERE i >= ? ORDER BY i LIMIT ?", start, count
+        )
+        found: list[Entry | Spoilt] = []
+        held = 0
+        for i, header, payload, op in rows:
+            found.append(self._rows.open(i, header, payload, op))
+            held += len(payload) if isinstance(payload, bytes) else 0
+            if held > PAGE_BYTES:
+                break
+        return found
 
     def entries(self, start: int, count: int = PAGE) -> list[tuple[EntryHeader, dict[str, Any] | None]]:
         """Headers and payloads from index `start`; None for an erased payload. LedgerBrokenError."""
-        rows = self._db.rows("SELECT i, header, payload FROM entries WHERE i >= ? ORDER BY i LIMIT ?", start, count)
-        return [self._entry(i, header, payload) for i, header, payload in rows]
+        return [
+            (entry.header, entry.opening.payload if entry.opening else None)
+            for entry in map(readable, self.page(start, count))
+        ]
+
+    def count(self) -> int:
+        """How many rows there are, those that `page` never comes to as well."""
+        return int(str(self._db.rows("SELECT count(*) FROM entries")[0][0]))
+
+    def last(self) -> tuple[EntryHeader, datetime] | None:
+        """The last entry and its wall-clock time; None where there is none to tell."""
+        if self._last is None and self.size:
+            (entry,) = map(readable, self.page(self.size - 1, 1))
+            self._last = entry
+        opening = self._last.opening if self._last else None
+        if self._last is None or opening is None or "time" not in opening.payload:
+            return None
+        return self._last.header, moment(opening.payload["time"])
 
     def latest(self) -> datetime | None:
         """The wall-clock time of the last entry that still has its payload."""
         rows = self._db.rows(
-            "SELECT i, header, payload FROM entries WHERE payload IS NOT NULL ORDER BY i DESC LIMIT 1"
+            "SELECT i, header, payload, op FROM entries WHERE payload IS NOT NULL ORDER BY i DESC LIMIT 1"
         )
-        for i, header, payload in rows:
-            _, content = self._entry(i, header, payload)
-            return moment(content["time"]) if content else None
+        for row in rows:
+            entry = readable(self._rows.open(*row))
+            return moment(entry.opening.payload["time"]) if entry.opening else None
         return None
 
-    def verify(self) -> int:
-        """Check every link, commitment and the signed head; the number of entries. LedgerBrokenError.
+    def read_note(self) -> str:
+        """The signed checkpoint as it lies on the disk now, verified. LedgerBrokenError."""
+        return self._read_head()[0]
 
-        1 the head's signature; 2 indexes contiguous from 0; 3 each payload opens and equals its
-        commitment; 4 the links lead to the head; 5 monotonic time never runs back within a boot.
-        """
-        size, head = self._read_head()
-        found, reached = 0, genesis(self._device)
-        last: tuple[str, int] | None = None
-        while page := self.entries(found):
-            for header, _ in page:
-                if header.i != found:
-                    raise LedgerBrokenError(
-                        f"Ledger entry {found} is missing: keep this state, and call an auditor."
-                    )
-                if last is not None and last[0] == header.boot and header.mono_ms < last[1]:
-                    raise LedgerBrokenError(
-                        f"Ledger entry {found} is older than the one before it: call an auditor."
-                    )
-                last = (header.boot, header.mono_ms)
-                reached = link(reached, header)
-                found += 1
-        (count,) = self._db.rows("SELECT count(*) FROM entries")[0]  # rows below 0 as well
-        if not found == count == size or reached != head:
-            raise LedgerBrokenError(
-                f"The ledger's {found} entries do not lead to its signed head of {size}: call an auditor."
-            )
-        return size
+    # --- retention (queries: `retained`) -----------------------------------------------------
 
-    def _entry(self, i: object, raw: object, payload: object) -> tuple[EntryHeader, dict[str, Any] | None]:
-        try:
-            header = _HEADERS.decode(raw)  # type: ignore[arg-type]
-            if header.i != i or canonical(msgspec.to_builtins(header)) != raw:
-                raise RecordRefusedError("it was moved")
-            if payload is None:
-                return header, None
-            plain = bytes(unseal(self._keys.journal, payload, self._bond(header)))  # type: ignore[arg-type]
-            content: dict[str, Any] = json.loads(plain[SALT_BYTES:])
-            if commitment(plain[:SALT_BYTES], content) != header.c:
-                raise RecordRefusedError("its payload is another's")
-        except (msgspec.MsgspecError, RecordRefusedError, TypeError, ValueError):
-            raise LedgerBrokenError(
-                f"Ledger entry {i} was altered: keep this state as it is, and call an auditor."
-            ) from None
-        return header, content
+    def past(self, keep: Keep, before: str, limit: int) -> list[int]:
+        """Up to `limit` entries of a class, of days before `before` (YYYY-MM-DD), that have their payload."""
+        return retained.past(self._db, self._rows, keep, before, limit)
 
-    def _read_head(self) -> tuple[int, bytes]:
-        rows = self._db.rows("SELECT size, head, signature FROM head")
+    def templates(self) -> int:
+        """How many templates live by the entries, counted on from the last `payloads-erased`."""
+        return retained.templates(self._db, self._rows)
+
+    def tidy(self) -> None:
+        """Bring the write-ahead log into the file and empty it, so that erased payloads are gone from both."""
+        self._db.checkpoint()
+
+    # --- the unmatched -----------------------------------------------------------------------
+
+    def count_unmatched(self, day: str) -> None:
+        """One more face that nobody matched: a sealed number a day, and nothing else of them."""
+        rows = self._db.rows("SELECT faces FROM unmatched WHERE day = ?", day)
+        faces = 1 + (self._rows.open_count(day, rows[0][0]) if rows else 0)
+        with self._db.transaction() as run:
+            run.execute("INSERT OR REPLACE INTO unmatched VALUES (?, ?)", (day, self._rows.seal_count(day, faces)))
+
+    def unmatched(self) -> dict[str, int]:
+        """Faces that nobody matched, a number a day: counted, not part of the tree. LedgerBrokenError."""
+        rows = self._db.rows("SELECT day, faces FROM unmatched")
+        return {str(day): self._rows.open_count(str(day), faces) for day, faces in rows}
+
+    # --- the head ----------------------------------------------------------------------------
+
+    def _signed(self, edge: Frontier) -> str:
+        return signed_note(Checkpoint(self.key.name, edge.size, edge.root()), self._keys.ledger)
+
+    def _read_head(self) -> tuple[str, Frontier]:
+        rows = self._db.rows("SELECT note, frontier FROM head WHERE one = 1")
         if not rows:
             if self._db.rows("SELECT 1 FROM entries LIMIT 1"):
-                raise LedgerBrokenError("The ledger has entries and no signed head: call an auditor.")
-            return 0, genesis(self._device)
-        size, head, signature = rows[0]
-        if not (isinstance(size, int) and isinstance(head, bytes) and isinstance(signature, bytes)):
+                raise LedgerBrokenError("The ledger has entries and no signed checkpoint: call an auditor.")
+            return self._signed(Frontier()), Frontier()
+        text, frontier = rows[0]
+        if not (isinstance(text, str) and isinstance(frontier, bytes)):
             raise LedgerBrokenError("The ledger's head is not of the kind that was written: call an auditor.")
         try:
-            self._keys.ledger.verify_key.verify(head_statement(self._device, size, head), signature)
-        except (BadSignatureError, ValueError):
-            raise LedgerBrokenError("The ledger's head is not signed by this device: call an auditor.") from None
-        return size, head
+            note = read_note(text)
+            edge = Frontier.decode(note.checkpoint.size, frontier)
+        except (CheckpointError, ValueError):
+            raise LedgerBrokenError("The ledger's checkpoint was altered: call an auditor.") from None
+        if not is_signed(note, self.key):
+            raise LedgerBrokenError("The ledger's checkpoint is not signed by this device: call an auditor.")
+        if edge.root() != note.checkpoint.root:
+            raise LedgerBrokenError("The ledger's frontier does not lead to its signed root: call an auditor.")
+        return text, edge
 
-    def _bond(self, header: EntryHeader) -> bytes:
-        return associated("ledger", self._device.encode(), header.leaf())
 
-
-class Moment(msgspec.Struct, frozen=True):
-    """When an entry is made: the boot's id, monotonic milliseconds, and the day."""
-
-    boot: str
-    mono_ms: int
-    day: str
+def _put_head(run: Connection, note: str, edge: Frontier) -> None:
+    run.execute("INSERT OR REPLACE INTO head VALUES (1, ?, ?)", (note, edge.encode()))

@@ -31,7 +31,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from nacl.utils import random as random_bytes
 
 from gatevault.core.errors import HolderKeyNeededError, RecordRefusedError
 from gatevault.core.types import MAX_DIMENSION
@@ -93,7 +92,7 @@ def seal_template(
     plain = bytearray(_TEMPLATE.size + 4 * rows * dimension)
     _TEMPLATE.pack_into(plain, 0, FORMAT, count, dimension)
     np.frombuffer(plain, dtype="<f4", offset=_TEMPLATE.size).reshape(rows, dimension)[:count] = captures
-    key = Secret(random_bytes(KEY_BYTES))
+    key = Secret.random()
     try:
         wrapped = _wrap(epoch, place, _inner(key, place, holder))
         return SealedTemplate(wrapped, seal(key, plain, place.data("template", receipt)))
@@ -142,23 +141,27 @@ def rewrap(old: Epoch, new: Epoch, place: Place, wrapped: bytes) -> bytes:
 
 
 def _inner(key: Secret, place: Place, holder: Secret | None) -> bytearray:
+    inner = bytearray(1 + _BODY)
     if holder is None:
-        return bytearray(bytes([Mode.DEVICE]) + key.reveal() + bytes(_BODY - KEY_BYTES))
-    return bytearray(bytes([Mode.HOLDER]) + seal(holder, key.reveal(), place.data("holder-key")))
+        inner[0] = Mode.DEVICE
+        inner[1 : 1 + KEY_BYTES] = key.buffer
+    else:
+        inner[0] = Mode.HOLDER
+        inner[1:] = seal(holder, key.buffer, place.data("holder-key"))
+    return inner
 
 
 def _record_key(inner: bytearray, place: Place, holder: Secret | None) -> Secret:
-    raw = bytearray(KEY_BYTES)
+    key = Secret.blank()
     try:
         if _mode(inner) is Mode.DEVICE:
-            raw[:] = inner[1 : 1 + KEY_BYTES]
+            key.buffer[:] = memoryview(inner)[1 : 1 + KEY_BYTES]
         elif holder is None:
             raise HolderKeyNeededError("This template opens with its holder's card alone.")
         else:
-            open_into(holder, bytes(inner[1:]), place.data("holder-key"), raw)
-        return Secret(raw)
+            open_into(holder, bytes(inner[1:]), place.data("holder-key"), key.buffer)
+        return key
     finally:
-        raw[:] = bytes(KEY_BYTES)
         inner[:] = bytes(len(inner))
 
 

@@ -21,8 +21,8 @@ from typing import Any, Final
 import msgspec
 from nacl.exceptions import BadSignatureError
 
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import Receipt
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import (
     ConflictError,
     NotFoundError,
@@ -46,6 +46,8 @@ CREATE TABLE cards (card BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE certificates (id TEXT PRIMARY KEY, resident TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE todo (op TEXT PRIMARY KEY, kind TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
 """
+CARD_NAME: Final = 16
+"""Digits of a card's keyed hash by which ledger entries name it."""
 
 
 class TodoKind(StrEnum):
@@ -135,6 +137,10 @@ class Registry:
                 return True
         return False
 
+    def image(self) -> bytes:
+        """The whole registry as the bytes of one SQLite file."""
+        return self._db.image()
+
     # --- residents ---------------------------------------------------------------------------
 
     def add_resident(self, resident: str, who: Resident, todo: Todo) -> None:
@@ -191,6 +197,13 @@ class Registry:
             run.execute("DELETE FROM cards WHERE card = ?", (self._keys.card_hash(number),))
         self._db.checkpoint()
 
+    def remove_cards(self, prefixes: Iterable[str]) -> None:
+        """Unbind the cards whose keyed hashes begin so (hexadecimal, as ledger entries name them)."""
+        gone = [(card,) for card in self.cards() if card.hex()[:CARD_NAME] in set(prefixes)]
+        with self._db.transaction() as run:
+            run.executemany("DELETE FROM cards WHERE card = ?", gone)
+        self._db.checkpoint()
+
     def cards(self) -> dict[bytes, str]:
         """Keyed card hash to pseudonym, all of them. RecordRefusedError for an altered row."""
         found: dict[bytes, str] = {}
@@ -202,10 +215,11 @@ class Registry:
 
     # --- receipts ----------------------------------------------------------------------------
 
-    def put_receipts(self, receipts: Iterable[Receipt], todo: Todo) -> None:
+    def put_receipts(self, receipts: Iterable[Receipt], *todos: Todo) -> None:
         """Sign and keep receipts (or their newer states); with them, in one step, what must follow."""
         with self._db.transaction() as run:
-            self._insert_todo(run, todo)
+            for todo in todos:
+                self._insert_todo(run, todo)
             for receipt in receipts:
                 self._put_receipt(run, receipt)
 

@@ -29,7 +29,8 @@ from gatevault.vault.providers.port import KeyProvider
 from gatevault.vault.sealing import associated, seal, unseal
 
 _FORMAT: Final = 1
-_EPOCH: Final = struct.Struct(f">I{KEY_BYTES}s")
+_NUMBER: Final = struct.Struct(">I")
+_EPOCH: Final = _NUMBER.size + KEY_BYTES
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +48,8 @@ class Ring:
         self._device = device.encode()
         self._provide = provider
         self._provider: KeyProvider | None = None
+        self.rolling = False
+        """A crash came while the provider's secret was being replaced: `roll` again, it may not have been."""
         self._secrets: list[Secret] = []
         """The provider's present secret; with it the proposed one, while either may be the present one."""
 
@@ -62,7 +65,11 @@ class Ring:
         """
         provider = self._provide(name)
         secret = provider.create()
-        self._write(epochs, name, [secret])
+        try:
+            self._write(epochs, name, [secret])
+        except StoreError:
+            provider.destroy()
+            raise
         self.close()
         self._provider, self._secrets = provider, [secret]
 
@@ -77,14 +84,13 @@ class Ring:
             except (RecordRefusedError, ValueError):
                 continue
             self._provider, self._secrets = provider, [secret]
-            if len(content.boxes) > 1:
-                self.write(epochs)
+            self.rolling = len(content.boxes) > 1
             return epochs
         secret.wipe()
         provider.forget()
         raise WrongKeyError(
-            f"The vault key ({content.provider}) is not the one that keys/vault.ring is sealed under: faces are "
-            "off, cards work. Give the right one and run `gatevault vault unlock`."
+            f"keys/vault.ring does not open with the vault key ({content.provider}): the key is another, or the "
+            "ring is an older copy. Faces are off, cards work. Put it right and run `gatevault vault unlock`."
         )
 
     def write(self, epochs: Sequence[Epoch]) -> None:
@@ -95,32 +101,34 @@ class Ring:
 
     def roll(self, epochs: Sequence[Epoch]) -> None:
         """Replace the epochs, and the provider's secret where it can be: older rings are dead then. As `write`."""
-        if self.provider.rolls:
-            if len(self._secrets) > 1:  # a roll that failed may have been carried out all the same
-                present = self.provider.load()
-                self._wipe()
-                self._secrets = [present]
-            fresh = self.provider.propose()
-            self._secrets[1:] = [fresh]
+        provider = self.provider
+        if provider.rolls:
+            if len(self._secrets) > 1:  # the last roll failed half-way: which of the two is it?
+                self._keep_secrets(provider.load())
+            self._secrets.append(provider.propose())
             self.write(epochs)
-            self.provider.roll()
-            self._secrets.pop(0).wipe()
+            provider.roll()
+            self._keep_secrets(self._secrets.pop())
         self.write(epochs)
+        self.rolling = False
+
+    def _keep_secrets(self, *secrets: Secret) -> None:
+        for secret in self._secrets:
+            secret.wipe()
+        self._secrets = list(secrets)
 
     def close(self) -> None:
         """Forget the provider's secret."""
         if self._provider is not None:
             self._provider.forget()
-        self._wipe()
+        self._keep_secrets()
         self._provider = None
 
-    def _wipe(self) -> None:
-        for secret in self._secrets:
-            secret.wipe()
-        self._secrets = []
-
     def _write(self, epochs: Sequence[Epoch], provider: str, secrets: Sequence[Secret]) -> None:
-        plain = bytearray(b"".join(_EPOCH.pack(epoch.number, epoch.key.reveal()) for epoch in epochs))
+        plain = bytearray(_EPOCH * len(epochs))
+        for at, epoch in enumerate(epochs):
+            _NUMBER.pack_into(plain, at * _EPOCH, epoch.number)
+            plain[at * _EPOCH + _NUMBER.size : (at + 1) * _EPOCH] = epoch.key.buffer
         boxes = [seal(secret, plain, self._data(provider)).hex() for secret in secrets]
         plain[:] = bytes(len(plain))
         try:
@@ -157,8 +165,9 @@ def _read(path: Path) -> _File:
 
 def _unpack(plain: bytearray) -> list[Epoch]:
     try:
-        if not plain or len(plain) % _EPOCH.size:
+        if not plain or len(plain) % _EPOCH:
             raise ValueError("the ring is cut short")
-        return [Epoch(number, Secret(key)) for number, key in _EPOCH.iter_unpack(plain)]
+        parts = [memoryview(plain)[at : at + _EPOCH] for at in range(0, len(plain), _EPOCH)]
+        return [Epoch(_NUMBER.unpack_from(part)[0], Secret(part[_NUMBER.size :])) for part in parts]
     finally:
         plain[:] = bytes(len(plain))

@@ -37,7 +37,7 @@ def seal(key: Secret, plain: bytes | bytearray | memoryview, data: bytes) -> byt
         len(data),
         ffi.NULL,
         nonce,
-        key.reveal(),
+        ffi.from_buffer(key.buffer),
     )
     if done != 0:
         raise ValueError("libsodium refuses to seal this")
@@ -62,7 +62,7 @@ def open_into(key: Secret, box: bytes, data: bytes, out: bytearray | memoryview)
         data,
         len(data),
         box[:NONCE],
-        key.reveal(),
+        ffi.from_buffer(key.buffer),
     )
     if done != 0:
         raise RecordRefusedError("A sealed record does not open: altered, swapped, or sealed under another key.")

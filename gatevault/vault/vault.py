@@ -67,7 +67,7 @@ class Vault:
         """Get the epoch that `vault.db` is under. VaultLockedError, WrongKeyError, StoreError."""
         epochs = self._ring.open()
         self._choose(*epochs)
-        self._stale = len(epochs) > 1
+        self._stale = len(epochs) > 1 or self._ring.rolling
 
     def lock(self) -> None:
         """Overwrite the keys: nothing opens until `unlock`."""

@@ -86,9 +86,9 @@ def test_the_story_by_commands(bench: Bench) -> None:
     assert bench.json("consent", "withdraw", resident)["certificate"]["signature"]
     assert bench.json("status")["health"] == "ok"
     verified = bench.json("ledger", "verify")
-    exported = bench.json("ledger", "export")
-    assert verified["ok"] is True and len(exported["entries"]) == exported["size"] >= verified["entries"]
-    assert bench.json("ledger", "export", "--start", "5")["entries"][0]["i"] == 5
+    assert verified["ok"] is True
+    assert set(verified) == {"ok", "entries", "checkpoint", "key", "problems", "unmatched_faces"}
+    assert len(bench.json("ledger", "export")["entries"]) >= verified["entries"]
     assert bench.json("resident", "remove", resident)["resident"] == resident
 
 
@@ -143,7 +143,7 @@ def test_wrong_usage_exits_with_two(bench: Bench) -> None:
         ("status", "--no-such-option"),
         ("consent", "give", NOBODY),
         ("consent", "give", NOBODY, "--notice", "fr"),
-        ("ledger", "export", "--start", "-1"),
+        ("ledger", "export", "--no-such-option"),
         ("init", "--keys", "paper"),
     ):
         wrong_usage(*typed)
@@ -212,5 +212,5 @@ def test_every_command_takes_json_and_all_but_the_lab_a_state() -> None:
     for path, command in found.items():
         options = {option for parameter in command.params for option in parameter.opts}
         assert "--json" in options, path
-        if path[0] not in ("demo", "evaluate", "bench", "simulate", "threshold"):
+        if path[0] not in ("demo", "evaluate", "bench", "simulate", "threshold") and path != ("backup", "new-key"):
             assert "--state" in options, path

@@ -40,7 +40,7 @@ def kinds_in(kind: inspect.Type) -> list[type]:
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_no_command_or_answer_has_room_for_a_vector_picture_or_key(kind: type) -> None:
-    plain = {inspect.StrType, inspect.IntType, inspect.NoneType}
+    plain = {inspect.StrType, inspect.IntType, inspect.BoolType, inspect.EnumType, inspect.NoneType}
     body = {inspect.AnyType} if kind is control.Answer else set()
     assert set(kinds_in(inspect.type_info(kind))) <= plain | body
 

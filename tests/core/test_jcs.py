@@ -10,7 +10,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatevault.core.chain import EntryType
+from gatevault.core.entries import EntryType
 from gatevault.core.jcs import MAX_INTEGER, canonical
 from tests.core.samples import JSON
 

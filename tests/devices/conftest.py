@@ -20,6 +20,7 @@ FULL = Board(
     presence=Input(pin=5),
     rex=Input(pin=6),
     dps=Input(pin=13, pull_up=False, bounce_ms=0),
+    tamper=Input(pin=19, bounce_ms=0),
 )
 BARE = Board(name="bare", description="a relay", relay=Relay(pin=26, active_high=False))
 

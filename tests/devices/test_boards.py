@@ -61,6 +61,7 @@ def test_the_wiring_table_agrees_with_the_profile(path: Path) -> None:
         "presence button": board.presence,
         "exit button (seen only)": board.rex,
         "door contact": board.dps,
+        "housing contact": board.tamper,
     }
     assert {name: table[name] for name in singles} == {n: str(p.pin) if p else "–" for n, p in singles.items()}
     wiegand = [f"{w.d0} / {w.d1}" for w in board.wiegand] or ["–"]

@@ -120,12 +120,17 @@ def test_contacts_report_both_ways(full: Board, factory: gpiozero.Factory) -> No
         SensorEvent.PRESENCE: True,
         SensorEvent.REX: False,
         SensorEvent.DPS: True,
+        SensorEvent.TAMPER: False,
     }
     factory.pin(5).drive_high()
+    factory.pin(19).drive_low()  # the housing is shut,
+    factory.pin(19).drive_high()  # and opened
     assert heard == [
         (SensorEvent.PRESENCE, True),
         (SensorEvent.DPS, True),
         (SensorEvent.PRESENCE, False),
+        (SensorEvent.TAMPER, True),
+        (SensorEvent.TAMPER, False),
     ]
     sensors.close()
     sensors.close()

@@ -1,7 +1,7 @@
 """`kill -9` of the daemon at injected writes and syncs: afterwards all is before or after, never between.
 
 The kill falls as the call is entered, so that this call and all later ones are not made. What a
-process that dies leaves is in the kernel's hands; a power cut is not played here.
+process that dies leaves is in the kernel's hands; power cuts, which it cannot save, are played in `tests/power`.
 """
 
 from __future__ import annotations
@@ -11,135 +11,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gatevault.core import control
-from gatevault.core.errors import DaemonDownError, NotFoundError
+from gatevault.core.errors import DaemonDownError
 from tests.bench import QUICK, Bench, configure, eventually, running
-from tests.service.peer import Peer, shows
+from tests.operations import CARD, OPERATIONS, WHOLE, Facts, Scene, enrolled, person, whole
 from tests.service.tracing import attached, calls, killing, need_strace
 
 SYSCALLS = ("pwrite64", "fdatasync", "ftruncate", "write", "fsync", "rename", "unlink", "sendto")
 """SQLite's and the snapshot's calls; `write` and `sendto` are the pins' trace and what the client hears as well."""
 
-CARD = "1001"
-OTHER_CARD = "2002"
 
-
-@dataclass
-class Scene:
-    """A bench that dies again and again, and one resident on it."""
-
-    bench: Bench
-    folder: Path
-    who: str = ""
-    peer: Peer | None = None
-    done: list[str] = field(default_factory=list)
-    """What was killed so far, told where an assertion fails."""
-
-    def live(self) -> None:
-        self.bench.start(vision=False)
-        self.peer = Peer(self.bench.root / "run", shows(1))
-        eventually(lambda: self.bench.status()["vision"]["state"] == "ok")
-
-    def dead(self) -> None:
-        """The daemon is gone, whatever ended it: let its peer and guard go as well."""
-        self.bench.close()
-        self.bench.ended()
-        if self.peer is not None:
-            self.peer.close()
-
-    def facts(self) -> dict[str, Any]:
-        """What must change as a whole: the template, the consent, cards, certificates, ledger entries."""
-        try:
-            held = self.bench.ask(control.ResidentExport(self.who))
-        except NotFoundError:
-            held = {"template": "gone", "cards": 0, "certificates": [], "receipts": [], "events": []}
-        receipts = [receipt["receipt"]["events"][-1]["state"] for receipt in held["receipts"]]
-        kinds = ("enrolled", "purged", "consent-given", "consent-withdrawn", "card-added", "resident-removed")
-        entries = [entry["type"] for entry in self.bench.entries()]
-        return {
-            "template": held["template"],
-            "live receipts": receipts.count("given"),
-            "withdrawn receipts": receipts.count("withdrawn"),
-            "cards": held["cards"],
-            "certificates": len(held["certificates"]),
-            "cards in RAM": self.bench.status()["cards"]["count"],
-            "residents in RAM": self.bench.status()["registry"]["residents"],
-            **{kind: entries.count(kind) for kind in kinds},
-        }
-
-    def settled(self) -> None:
-        """Wait until the gallery was opened after a start: no template is between disk and RAM."""
-        if self.exists():
-            eventually(lambda: self.bench.template(self.who) != "suspended", 5.0)
-
-    def exists(self) -> bool:
-        try:
-            self.bench.ask(control.ResidentShow(self.who))
-        except NotFoundError:
-            return False
-        return True
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One command, and the state that it begins from."""
-
-    prepare: Callable[[Scene], None]
-    command: Callable[[Scene], control.Command]
-
-
-def _person(scene: Scene) -> None:
-    if not scene.who or not scene.exists():
-        scene.who = scene.bench.add("Somebody", CARD)
-
-
-def _consenting(scene: Scene) -> None:
-    _person(scene)
-    if scene.bench.standing(scene.who) != "live":
-        scene.bench.ask(scene.bench.consent(scene.who, CARD))
-
-
-def _without_template(scene: Scene) -> None:
-    _consenting(scene)
-    if scene.bench.template(scene.who) != "none":
-        scene.bench.ask(control.Purge(scene.who))
-
-
-def _enrolled(scene: Scene) -> None:
-    _consenting(scene)
-    if scene.bench.template(scene.who) == "none":
-        scene.bench.ask(control.Enrol(scene.who, None))
-
-
-def _with_one_card(scene: Scene) -> None:
-    _person(scene)
-    if scene.facts()["cards"] == 2:
-        scene.bench.ask(control.CardRemove(OTHER_CARD))
-
-
-OPERATIONS = {
-    "enrol": Operation(_without_template, lambda scene: control.Enrol(scene.who, None)),
-    "purge": Operation(_enrolled, lambda scene: control.Purge(scene.who)),
-    "withdraw": Operation(_enrolled, lambda scene: control.ConsentWithdraw(scene.who)),
-    "enrol-again": Operation(_enrolled, lambda scene: control.Enrol(scene.who, None)),
-    "consent-again": Operation(_enrolled, lambda scene: scene.bench.consent(scene.who, CARD)),
-    "card-add": Operation(_with_one_card, lambda scene: control.CardAdd(scene.who, OTHER_CARD)),
-    "remove": Operation(_enrolled, lambda scene: control.ResidentRemove(scene.who)),
-}
-
-
-def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+def _difference(before: Facts, after: Facts) -> Facts:
     return {name: after[name] - value if isinstance(value, int) else after[name] for name, value in before.items()}
 
 
-def _with(before: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+def _with(before: Facts, change: Facts) -> Facts:
     return {
         name: value + change[name] if isinstance(value, int) else change[name] for name, value in before.items()
     }
@@ -154,14 +45,14 @@ def scene(bench: Bench, tmp_path: Path) -> Iterator[Scene]:
     scene.dead()
 
 
-def measure(scene: Scene, name: str) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+def measure(scene: Scene, name: str) -> tuple[list[tuple[str, int]], Facts]:
     """Carry out one operation unharmed: every (syscall, n) at which it may be killed, and what it changes."""
     operation, output = OPERATIONS[name], scene.folder / "calls.txt"
     operation.prepare(scene)
-    before, command = scene.facts(), operation.command(scene)
+    before, command = operation.facts(scene), operation.command(scene)
     with attached(scene.bench.pid, ["-e", f"trace={','.join(SYSCALLS)}"], output):
         scene.bench.ask(command)
-    change = _difference(before, scene.facts())
+    change = _difference(before, operation.facts(scene))
     assert change != _difference(before, before), f"{name} changes nothing"
     points = [(call, n) for call, count in sorted(calls(output).items()) for n in range(1, count + 1)]
     return points, change
@@ -175,11 +66,11 @@ def spread(points: list[tuple[str, int]], count: int) -> list[tuple[str, int]]:
     return first + [rest[(2 * i + 1) * len(rest) // (2 * more)] for i in range(more)]
 
 
-def kill_at(scene: Scene, name: str, call: str, n: int, change: dict[str, Any]) -> bool:
+def kill_at(scene: Scene, name: str, call: str, n: int, change: Facts) -> bool:
     """Kill the daemon in an operation, restart it and check everything; whether the operation took place."""
     bench, operation = scene.bench, OPERATIONS[name]
     operation.prepare(scene)
-    before, command = scene.facts(), operation.command(scene)
+    before, command = operation.facts(scene), operation.command(scene)
     answered = False
     scene.done.append(f"{name} at {call} {n}")
     with attached(bench.pid, killing(call, n), scene.folder / "killed.txt"):
@@ -192,33 +83,13 @@ def kill_at(scene: Scene, name: str, call: str, n: int, change: dict[str, Any]) 
     eventually(lambda: bench.values("relay")[-1:] in ([], [0]), 4.0)
     scene.live()
     scene.settled()
-    after = scene.facts()
+    after = operation.facts(scene)
     story = f"after {scene.done[-3:]}: answered {answered}"
     assert after in (before, _with(before, change)), f"between, {story}: {before} {after}"
     if answered:
         assert after == _with(before, change), f"an answered operation was lost, {story}"
     whole(scene, story)
     return after != before
-
-
-def whole(scene: Scene, story: str) -> None:
-    """What holds at all times: nothing is pending, the ledger verifies, a card opens, the state agrees."""
-    bench = scene.bench
-    assert bench.todos() == 0, story
-    assert bench.ask(control.LedgerVerify())["ok"], story
-    assert bench.status()["health"] == "ok", f"{story}: {bench.status()}"
-    if not scene.exists():
-        assert bench.tap(CARD)["reason"] == "unknown-card", story
-        return
-    assert bench.tap(CARD)["relay"] is True, story
-    held = bench.ask(control.ResidentExport(scene.who))
-    lives = [e["type"] for e in held["events"] if e["type"] in ("enrolled", "purged", "consent-withdrawn")]
-    assert (held["template"] == "active") == (lives[-1:] == ["enrolled"]), f"{story}: {lives}"
-    for signed in held["receipts"]:
-        withdrawn = signed["receipt"]["events"][-1]["state"] == "withdrawn"
-        named = [c for c in held["certificates"] if c["certificate"]["receipt"] == signed["receipt"]["receipt_id"]]
-        ended = [c for c in named if c["certificate"]["event"] == "consent-withdrawn"]
-        assert len(ended) == withdrawn, story
 
 
 # 7 + 6 + 7: twenty in `make test`.
@@ -233,7 +104,7 @@ def test_killed_anywhere_an_operation_took_place_or_did_not(scene: Scene, name: 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize("name", list(OPERATIONS))
+@pytest.mark.parametrize("name", WHOLE)
 def test_killed_at_every_write_and_sync(scene: Scene, name: str) -> None:
     """Every call of every operation: well over two hundred kills together."""
     points, change = measure(scene, name)
@@ -263,7 +134,7 @@ def test_what_was_answered_survives_a_kill_at_once(scene: Scene, name: str) -> N
 def test_killed_again_while_it_finishes_what_a_kill_left(scene: Scene, again: int) -> None:
     """The vault has forgotten the template, the ledger does not know yet; the next start dies as well."""
     _, change = measure(scene, "withdraw")
-    _enrolled(scene)
+    enrolled(scene)
     before, command = scene.facts(), OPERATIONS["withdraw"].command(scene)
     with attached(scene.bench.pid, killing("ftruncate", 2), scene.folder / "killed.txt"):
         with pytest.raises(DaemonDownError):
@@ -287,7 +158,7 @@ def test_killed_again_while_it_finishes_what_a_kill_left(scene: Scene, again: in
 def test_killed_while_the_gate_is_open_the_guard_closes_it(scene: Scene) -> None:
     """Within 2 s (allowed to be 4 s on a loaded machine) another process than the dead one releases."""
     bench = scene.bench
-    _person(scene)
+    person(scene)
     guards = _children(bench.pid)
     bench.tap(CARD)
     opened = bench.edges("relay")[-1]
@@ -318,7 +189,7 @@ def test_killed_while_an_admin_holds_the_door_the_guard_closes_it(scene: Scene) 
 def test_a_stop_releases_by_itself_and_needs_no_guard(scene: Scene) -> None:
     """SIGTERM during a pulse: released at once by the daemon, and no edge of another process."""
     bench = scene.bench
-    _person(scene)
+    person(scene)
     bench.tap(CARD)
     daemon = bench.pid
     assert bench.stop() == 0

@@ -193,8 +193,15 @@ def test_an_altered_ledger_entry_is_found(bench: Bench, seeing: Seeing, which: s
     bench.start(vision=False)
     seeing(bench, shows(1))
     opens_for_cards(bench)
-    assert "auditor" in str(bench.refused(control.LedgerVerify()))
-    if which != "middle":  # what is read at start: the bench flag and the time
+    if which == "middle":
+        found = bench.ask(control.LedgerVerify())
+        assert not found["ok"]
+        assert any(problem["entry"] == index and "altered" in problem["problem"] for problem in found["problems"])
+        told = bench.cli("ledger", "verify", "--json")
+        assert (told.returncode, json.loads(told.stdout)["ok"]) == (1, False)
+        assert "ledger audit" in bench.cli("doctor").stdout
+    else:  # what is read at start: the bench flag and the time
+        assert "auditor" in str(bench.refused(control.LedgerVerify()))
         assert bench.walk_up()["reason"] == "fault"
         names_the_part(bench, "ledger", "auditor")
 
@@ -203,6 +210,19 @@ def test_a_removed_ledger_entry_is_found(bench: Bench) -> None:
     edit(bench.paths.ledger, "DELETE FROM entries WHERE i = 5")
     bench.start(vision=False)
     assert bench.tap("11")["relay"] is True
+    found = bench.ask(control.LedgerVerify())
+    assert not found["ok"]
+    assert {"entry": 6, "problem": "it stands where entry 5 belongs"} in found["problems"]
+
+
+@pytest.mark.parametrize("column", ["note", "frontier"])
+def test_an_altered_head_of_the_ledger_is_the_ledgers_fault(bench: Bench, column: str) -> None:
+    ((value,),) = edit(bench.paths.ledger, f"SELECT {column} FROM head")
+    new = value.replace("A", "B").replace("B", "A", 1) if isinstance(value, str) else bytes(len(value))
+    edit(bench.paths.ledger, f"UPDATE head SET {column} = ?", new)
+    bench.start(vision=False)
+    assert bench.tap("11")["relay"] is True
+    names_the_part(bench, "ledger", "auditor")
     assert bench.refused(control.LedgerVerify()).code == "ledger-broken"
 
 

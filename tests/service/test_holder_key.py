@@ -23,8 +23,8 @@ from gatevault.service.access import Access
 from gatevault.service.doorway import Doorway
 from gatevault.service.eyes import Eyes
 from tests.bench import Bench, eventually, in_background
+from tests.service.inside import Inside, inside, now
 from tests.service.peer import Peer, Script, shows
-from tests.service.rooms import Inside, inside, now
 from tests.service_units.fakes import FakeRelay
 
 Seeing = Callable[[Bench, Script], Peer]

@@ -1,4 +1,4 @@
-"""A locked vault, by an admin or since its key is away: faces are off, cards open, what is owed is done later."""
+"""A vault that is locked: by an admin, or since its key is away. Faces are off, cards open, the rest waits."""
 
 from __future__ import annotations
 

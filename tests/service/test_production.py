@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from gatevault.core import control
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import Standing
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import BenchOnlyError, GateVaultError, StoreFullError
 from gatevault.core.matching import unit
 from gatevault.core.types import CardRead, Match, Reason, Vector

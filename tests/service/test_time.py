@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from gatevault.core import control
-from gatevault.core.chain import EntryType
 from gatevault.core.consent import Standing, stamp
+from gatevault.core.entries import EntryType
 from gatevault.core.errors import ConsentError
+from gatevault.vault.audit import audit_ledger
 from tests.bench import QUICK, Bench, configure, copied, eventually
+from tests.service.inside import Inside, inside, now
 from tests.service.peer import Peer, Script, shows
-from tests.service.rooms import Inside, inside, now
 
 Seeing = Callable[[Bench, Script], Peer]
 
@@ -116,8 +117,12 @@ def test_a_clock_that_was_wrong_at_the_first_boot_is_no_fault(bench: Bench) -> N
         await rooms.house.journal.enter(EntryType.STARTED, {})
         rooms.clock.wall = now() + timedelta(days=1)
         await rooms.house.journal.enter(EntryType.STOPPED, {})
-        rooms.stores.need_ledger().verify()
+        assert not audit_ledger(rooms.stores.need_ledger()).problems
         entries = rooms.stores.need_ledger().entries(0)
+        steps = [payload for header, payload in entries if header.type is EntryType.CLOCK_STEPPED]
+        assert [payload and 86_300 < payload["seconds"] < 86_500 for payload in steps] == [True], (
+            "and it is entered"
+        )
         return [str((payload or {})["time"]) for _, payload in entries]
 
     times = inside(bench, datetime(1970, 1, 1, tzinfo=UTC), work)

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gatevault.core.chain import EntryType
+from gatevault.core.entries import EntryType, Moment
 from gatevault.vault.keys import HouseKeys, Secret, VaultKeys
-from gatevault.vault.ledger import Moment
 from gatevault.vault.registry import Resident, Todo, TodoKind
 from gatevault.vault.sealing import Bond
 
@@ -61,8 +60,9 @@ def change(path: Path, statement: str, *values: object) -> int:
 
 
 def look(path: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
-    """Rows as they lie in the file."""
+    """Rows as they lie in the file; what was made no text is shown as `Database` reads it."""
     connection = sqlite3.connect(path)
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     rows = connection.execute(query, values).fetchall()
     connection.close()
     return rows

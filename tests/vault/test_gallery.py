@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import os
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -14,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gatevault.core.types import Vector
-from gatevault.vault import gallery
 from gatevault.vault.gallery import Gallery
+from gatevault.vault.locked import Protection
 
 DIMENSION = 4
 FIRST_ROWS = 64
@@ -103,90 +98,5 @@ def test_a_template_of_another_dimension_is_refused(shape: tuple[int, ...]) -> N
     assert not faces._rows.any()
 
 
-# --- the memory ----------------------------------------------------------------------------------
-
-
 def test_it_tells_how_it_is_protected() -> None:
-    assert Gallery(DIMENSION).protection in ("memfd-secret", "locked", "unlocked")
-
-
-def test_secret_memory_is_not_read_through_proc() -> None:
-    faces = Gallery(128)
-    if faces.protection != "memfd-secret":
-        pytest.skip("this kernel has no memfd_secret to give")
-    faces.put("r-1", np.full(128, 0.8125, dtype=np.float32))
-    address = faces._rows.ctypes.data
-    memory = os.open("/proc/self/mem", os.O_RDONLY)
-    try:
-        with pytest.raises(OSError, match=r"Input/output error|Bad address"):
-            os.pread(memory, 16, address)
-    finally:
-        os.close(memory)
-
-
-def no_secret_memory(*_: Any) -> int:
-    ctypes.set_errno(errno.ENOSYS)
-    return -1
-
-
-def no_room(*_: Any) -> None:
-    raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
-
-
-@pytest.fixture(params=["no such call", "over the limit"])
-def fallback(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kernel without memfd_secret, or one that has no room for it."""
-    if request.param == "no such call":
-        monkeypatch.setattr(gallery._libc, "syscall", no_secret_memory)
-    else:
-        monkeypatch.setattr(gallery.os, "ftruncate", no_room)
-        monkeypatch.setattr(gallery._libc, "syscall", lambda *_: os.open("/dev/null", os.O_RDONLY))
-
-
-@pytest.mark.usefixtures("fallback")
-@pytest.mark.parametrize(("status", "protection"), [(0, "locked"), (-1, "unlocked")])
-def test_without_secret_memory_it_is_locked_if_the_limit_allows_and_says_which(
-    status: int, protection: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    locked: list[int] = []
-    monkeypatch.setattr(gallery._libc, "mlock", lambda _, size: locked.append(size) or status)
-    faces = Gallery(128)
-    assert faces.protection == protection
-    assert locked == [FIRST_ROWS * 128 * 4]
-    for number in range(FIRST_ROWS + 1):
-        faces.put(f"r-{number}", np.ones(128, dtype=np.float32))
-    assert faces.protection == protection
-    assert len(locked) == 2
-    assert faces.matrix.shape == (FIRST_ROWS + 1, 128)
-    assert faces.matrix.all()
-
-
-@pytest.mark.usefixtures("fallback")
-def test_no_handle_is_left_open() -> None:
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-    faces = [Gallery(128) for _ in range(5)]
-    assert len(faces) == 5
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
-
-
-def test_locked_memory_is_left_out_of_dumps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gallery._libc, "syscall", no_secret_memory)
-    faces = Gallery(128)
-    address = faces._rows.ctypes.data
-    with open("/proc/self/smaps", encoding="ascii") as file:  # noqa: PTH123
-        flags = _flags_at(file.read(), address)
-    assert "dd" in flags, "do not dump"
-    assert "dc" in flags, "do not copy on fork"
-
-
-def _flags_at(smaps: str, address: int) -> list[str]:
-    """The kernel's flags of the mapping that holds an address (proc(5), VmFlags)."""
-    inside = False
-    for line in smaps.splitlines():
-        first = line.split()[0]
-        if "-" in first and not first.endswith(":"):
-            start, end = (int(part, 16) for part in first.split("-"))
-            inside = start <= address < end
-        elif inside and first == "VmFlags:":
-            return line.split()[1:]
-    raise AssertionError("the gallery's memory is in no mapping")
+    assert Gallery(DIMENSION).protection in Protection

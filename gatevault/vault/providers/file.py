@@ -10,14 +10,13 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from nacl.utils import random as random_bytes
-
 from gatevault.core.errors import StateError, StoreError, VaultLockedError
 from gatevault.vault.files import replace, sync_directory, write_new
 from gatevault.vault.keys import KEY_BYTES, Secret
 from gatevault.vault.providers.port import nothing_proposed, unsettled
 
 _MAGIC: Final = b"gatevault-key-v1 "
+_MAX_FILE: Final = 256
 
 
 class FileKeyProvider:
@@ -33,7 +32,10 @@ class FileKeyProvider:
         self._unsettled = False
 
     def create(self) -> Secret:
-        secret = Secret(random_bytes(KEY_BYTES))
+        return self.put(Secret.random())
+
+    def put(self, secret: Secret) -> Secret:
+        """Keep this secret, from a backup say. StateError where one is there already."""
         try:
             write_new(self._path, _line(secret))
         except FileExistsError:
@@ -53,10 +55,12 @@ class FileKeyProvider:
         return secret
 
     def _read(self) -> Secret:
+        text = bytearray(_MAX_FILE)
         try:
-            with self._path.open("rb") as file:
+            with self._path.open("rb", buffering=0) as file:  # a buffer would keep the key's digits
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-                text = file.read(256)
+                size = file.readinto(text)
+            return self._parse(memoryview(text)[:size], mode)
         except FileNotFoundError:
             raise VaultLockedError(
                 f"The key file {self._path} is not there: faces are off, cards work. Put the key back and restart."
@@ -65,14 +69,19 @@ class FileKeyProvider:
             raise VaultLockedError(
                 f"The key file {self._path} cannot be read ({error.strerror}): faces are off, cards work."
             ) from None
+        finally:
+            text[:] = bytes(_MAX_FILE)
+
+    def _parse(self, text: memoryview, mode: int) -> Secret:
         if mode & 0o077:
             raise StoreError(
                 f"The key file {self._path} may be read by others (mode {mode:o}): run chmod 600 on it and restart."
             )
+        digits, end = text[len(_MAGIC) :][: 2 * KEY_BYTES], text[len(_MAGIC) + 2 * KEY_BYTES :]
         try:
-            if not text.startswith(_MAGIC):
+            if bytes(text[: len(_MAGIC)]) != _MAGIC or bytes(end) not in (b"", b"\n"):
                 raise ValueError
-            return Secret(bytes.fromhex(text[len(_MAGIC) :].decode("ascii")))
+            return Secret.from_hex(digits)
         except ValueError:
             raise StoreError(f"The key file {self._path} is damaged: restore it from where it was kept.") from None
 
@@ -81,7 +90,7 @@ class FileKeyProvider:
             raise StateError(unsettled())
         if self._proposal is None:
             self.load().wipe()  # a file that is away or damaged is not to be replaced
-            self._proposal = Secret(random_bytes(KEY_BYTES))
+            self._proposal = Secret.random()
         return Secret(self._proposal.reveal())
 
     def roll(self) -> None:

@@ -1,4 +1,4 @@
-"""The rooms of a daemon on a stopped state, opened by the test itself, on a clock that it sets."""
+"""The rooms of a daemon on a stopped state, on a wall clock of the test's."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gatevault.service.faces import Faces
 from gatevault.service.house import House
 from gatevault.service.journal import Journal
 from gatevault.service.notice import current_hashes
+from gatevault.service.retention import Retention
 from gatevault.service.state import StatePaths
 from gatevault.service.storage import StorageThread
 from gatevault.service.stores import Stores, open_stores
@@ -45,9 +46,9 @@ class Inside:
     faces: Faces
     house: House
     erasure: Erasure
+    retention: Retention
 
     def open(self) -> None:
-        """Fill the gallery, for the made-up vision's network."""
         self.faces.use_model(bytes.fromhex(MODEL), DIMENSION)
         for resident, captures in self.faces.open_some(self.faces.begin()):
             self.faces.add(resident, captures)
@@ -64,7 +65,7 @@ def inside(bench: Bench, wall: datetime, work: Callable[[Inside], Coroutine[Any,
         journal = Journal(stores, storage, clock)
         faces = Faces(stores, clock, current_hashes(settings), settings.enrolment.max_captures)
         house = House(stores, storage, clock, journal, faces, settings)
-        rooms = Inside(stores, clock, faces, house, Erasure(house))
+        rooms = Inside(stores, clock, faces, house, Erasure(house), Retention(house))
         try:
             rooms.open()
             return await work(rooms)

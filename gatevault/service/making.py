@@ -1,0 +1,134 @@
+"""Making a state directory: whole or not at all, by `init` and by `restore`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from gatevault.core.consent import stamp
+from gatevault.core.entries import EntryType
+from gatevault.core.errors import StateError
+from gatevault.service.clock import TrustedClock
+from gatevault.service.state import FORMAT, NO_OPTIONS, Device, KeyOptions, StatePaths, open_vault
+from gatevault.vault.files import sync_directory, write_new
+from gatevault.vault.keys import HouseKeys
+from gatevault.vault.ledger import Ledger
+from gatevault.vault.providers.file import FileKeyProvider
+from gatevault.vault.registry import Registry
+
+_CONFIG: Final = """\
+# GateVault's settings; each has a default, and an unknown name is an error.
+# All of them, with units and ranges: docs/configuration.md
+
+[gate]
+name = "{name}"
+board = "{board}"
+{gate}
+[consent]
+controller = "the operator of this gate"
+contact = "see the sign at the gate"
+{enrolment}"""
+
+_REAL_GATE: Final = """\
+camera = "v4l2:/dev/video0"
+start_vision = false  # systemd runs it, as a user of its own
+"""
+
+_BENCH_ENROLMENT: Final = """
+[enrolment]
+# A bench may enrol from one photograph; a real gate takes several captures.
+min_captures = 1
+"""
+
+
+_TPM: Final = """
+[keys]
+tcti = "{tcti}"
+"""
+
+
+def make_state(
+    root: Path,
+    *,
+    bench: bool,
+    keys: str,
+    name: str,
+    board: str | None,
+    options: KeyOptions = NO_OPTIONS,
+    tcti: str | None = None,
+) -> Device:
+    """Make a state in `root`, which must be absent or empty; `keys` names the key provider.
+
+    Raises StateError where something is there already; nothing half-made is left behind.
+    """
+    device = Device(FORMAT, f"gv-{secrets.token_hex(8)}", bench)
+
+    def fill(paths: StatePaths) -> None:
+        text = _CONFIG.format(
+            name=_plain(name),
+            board=board or ("bench" if bench else "pi-relay-hat"),
+            gate="" if bench else _REAL_GATE,
+            enrolment=_BENCH_ENROLMENT if bench else "",
+        )
+        write_new(paths.config, (text + (_TPM.format(tcti=_plain(tcti)) if tcti else "")).encode(), 0o640)
+        house_key = FileKeyProvider(paths.house_key)
+        house_key.create()
+        house = HouseKeys.derive(house_key.load())
+        registry = Registry(paths.registry, device.device, house)
+        registry.set_check()
+        registry.close()
+        ledger = Ledger(paths.ledger, device.device, house)
+        clock = TrustedClock(None)
+        first = {"time": stamp(clock.now()), "device": device.device, "bench": bench, "keys": keys}
+        ledger.append(clock.moment(), EntryType.STATE_MADE, first)
+        ledger.close()
+
+    build_aside(root, device, fill, keys, options)
+    return device
+
+
+def build_aside(
+    root: Path, device: Device, fill: Callable[[StatePaths], None], keys: str, options: KeyOptions
+) -> None:
+    """Make a state beside `root`, with what `fill` puts there and an empty vault; move it in whole. StateError."""
+    root = root.absolute()
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise StateError(f"{root} is not empty: choose another directory. Nothing was changed.")
+    os.umask(0o077)
+    draft = root.with_name(f".{root.name}.{secrets.token_hex(4)}.new")
+    paths = StatePaths(draft)
+    try:
+        draft.mkdir(parents=True, mode=0o700)
+        for folder in ("keys", "run", "bench") if device.bench else ("keys",):
+            (draft / folder).mkdir(mode=0o700)
+        fill(paths)
+        write_new(paths.device, msgspec.json.encode(device))
+        vault = open_vault(paths, device, lambda: options)
+        vault.make(keys)  # last, since a provider may keep something elsewhere
+        vault.close()
+        if root.exists() and os.geteuid() == 0:
+            _give(draft, root.stat())  # the installer, as root, makes the state of the gate's user
+        draft.replace(root)
+        sync_directory(root.parent)
+    except OSError as error:
+        raise StateError(
+            f"The state cannot be made in {root} ({error.strerror}): nothing was left behind."
+        ) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _plain(text: str) -> str:
+    """What may stand between the quotes of a TOML string."""
+    return text.replace("\\", "").replace('"', "")
+
+
+def _give(tree: Path, owner: os.stat_result) -> None:
+    for path in (tree, *tree.rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid)
