@@ -364,7 +364,7 @@ def _other_key(bench: Bench) -> Iterator[None]:
     ("harm", "code", "words"),
     [
         (lambda bench: _away(bench.vault_key), "vault-locked", "is not there"),
-        (_other_key, "wrong-key", "is not the one that keys/vault.ring is sealed under"),
+        (_other_key, "wrong-key", "does not open with the vault key"),
         (lambda bench: _away(bench.paths.ring), "vault-locked", "keys/vault.ring is not there"),
     ],
     ids=["no key", "another key", "no ring"],
@@ -401,5 +401,5 @@ def test_one_old_file_put_back_opens_nothing(
     again = seeing(quick, shows(2))
     is_locked(quick, again)
     reason = quick.status()["vault"]["reason"]
-    assert "older copy" in reason or "is not the one that keys/vault.ring is sealed under" in reason
+    assert "older copy" in reason or "does not open with the vault key" in reason
     assert quick.refused(control.VaultUnlock()).code == "wrong-key"
