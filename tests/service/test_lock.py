@@ -14,12 +14,16 @@ from typing import Any
 import pytest
 
 from gatevault.core import control
+from gatevault.core.consent import KeyMode
 from gatevault.core.types import Vector
 from gatevault.core.wire import CameraOpen, Look, LookDone, LookEnd
 from tests.bench import Bench, eventually, in_background
-from tests.service.peer import Peer, Said, Script, person, seen, shows
+from tests.service.inside import Inside, inside, now
+from tests.service.peer import DIMENSION, MODEL, Peer, Said, Script, person, seen, shows
 
 Seeing = Callable[[Bench, Script], Peer]
+
+LONG = "A1B2C3D4E5F60718293A4B5C6D7E8F90"
 
 
 @pytest.fixture
@@ -179,15 +183,42 @@ def test_locked_in_the_middle_of_an_enrolment_nothing_is_kept(quick: Bench, peer
 def test_locked_while_the_gallery_is_filled_nobody_is_left_in_it(
     quick: Bench, peer: Peer, one: str, two: str, seeing: Seeing
 ) -> None:
-    """The lock falls before, in and after the filling: each time status and a walk-up find nobody."""
+    """The lock falls some moment after the unlock: status finds nobody each time."""
     for _ in range(6):
-        quick.ask(control.VaultUnlock()) if quick.status()["vault"]["state"] == "locked" else None
+        quick.ask(control.VaultLock())
+        quick.ask(control.VaultUnlock())
         quick.ask(control.VaultLock())
         vault = quick.status()["vault"]
         assert (vault["templates"], vault["holder_key"], vault["state"]) == (0, 0, "locked")
     is_locked(quick, peer)
     unlocked(quick, 2)
     assert quick.walk_up()["resident"] == one
+
+
+def test_what_was_being_opened_when_the_lock_fell_is_overwritten(quick: Bench, one: str, two: str) -> None:
+    """Between the storage thread and the gallery, in the daemon's own rooms; the keys go last, as they do there."""
+    assert quick.stop() == 0
+
+    async def work(rooms: Inside) -> None:
+        assert set(rooms.faces.residents) == {one, two}
+        for anew in (False, True):
+            opened = rooms.faces.open_some(rooms.faces.begin())
+            assert {resident for resident, _ in opened} == {one, two}
+            rooms.stores.shut("The test locked the vault.")
+            rooms.faces.close()
+            if anew:  # whatever begins a gallery now, nobody comes into it
+                rooms.faces.use_model(bytes.fromhex(MODEL), DIMENSION)
+            for resident, captures in opened:
+                rooms.faces.add(resident, captures)
+                assert not captures.any()
+            assert rooms.faces.residents == []
+            assert rooms.faces.open_some([one, two]) == []
+            rooms.stores.need_vault().lock()
+            rooms.stores.unlock()
+            rooms.open()
+            assert set(rooms.faces.residents) == {one, two}
+
+    inside(quick, now(), work)
 
 
 # --- withdrawal, purge, removal and enrolment while locked ---------------------------------------
@@ -284,6 +315,18 @@ def test_a_renewal_while_locked_holds_after_it(quick: Bench, peer: Peer, one: st
     is_locked(quick, peer)
     unlocked(quick, 1)
     assert quick.walk_up()["resident"] == one
+
+
+def test_another_mode_while_locked_erases_at_once(quick: Bench, peer: Peer, one: str) -> None:
+    quick.ask(control.CardAdd(one, LONG))
+    quick.ask(control.VaultLock())
+    quick.ask(quick.consent(one, LONG, mode=KeyMode.HOLDER))
+    assert rows(quick) == [0, 0]
+    assert certificates(quick, one) == []
+    unlocked(quick, 0)
+    (certificate,) = certificates(quick, one)
+    assert (certificate["event"], certificate["keys_rotated"]) == ("purged", True)
+    assert (quick.template(one), quick.standing(one), quick.todos()) == ("none", "live", 0)
 
 
 def test_no_camera_opens_for_an_enrolment_while_locked(quick: Bench, peer: Peer, one: str) -> None:
