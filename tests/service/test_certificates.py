@@ -15,11 +15,11 @@ from gatevault.core.jcs import canonical
 from gatevault.service.state import open_house_keys
 from tests.bench import QUICK, Bench, configure, copied, gatevault
 from tests.service.peer import Peer, Script, shows
+from tests.service.steps import LONG
 from tests.softtpm import SoftTpm
 
 Seeing = Callable[[Bench, Script], Peer]
 
-LONG = "A1B2C3D4E5F60718293A4B5C6D7E8F90"
 PASSPHRASE = "four words drawn by dice"
 FIELDS = {
     *("v", "id", "device", "resident", "receipt", "event", "time", "template_was_there", "keys_rotated"),
@@ -30,12 +30,6 @@ ENDS: dict[str, tuple[type[control.Purge | control.ConsentWithdraw | control.Res
     "withdraw": (control.ConsentWithdraw, "consent-withdrawn"),
     "remove": (control.ResidentRemove, "resident-removed"),
 }
-
-
-@pytest.fixture
-def peer(quick: Bench, seeing: Seeing) -> Peer:
-    quick.start(vision=False)
-    return seeing(quick, shows(1))
 
 
 def checked(bench: Bench, signed: dict[str, Any]) -> dict[str, Any]:

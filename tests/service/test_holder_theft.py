@@ -24,10 +24,10 @@ from gatevault.vault.sealing import open_into, unseal
 from gatevault.vault.templates import Row
 from tests.bench import Bench
 from tests.service.peer import Peer, Script, person, shows
+from tests.service.steps import LONG
 
 Seeing = Callable[[Bench, Script], Peer]
 
-LONG = "A1B2C3D4E5F60718293A4B5C6D7E8F90"
 SHORT = "04A23F91B2C380"
 
 

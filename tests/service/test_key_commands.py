@@ -23,12 +23,6 @@ WRONG = "four other words, drawn by dice"
 
 
 @pytest.fixture
-def peer(quick: Bench, seeing: Seeing) -> Peer:
-    quick.start(vision=False)
-    return seeing(quick, shows(1))
-
-
-@pytest.fixture
 def one(quick: Bench, peer: Peer) -> str:
     """Resident One, person 1, with card 11."""
     return quick.enrolled("One", "11", None)
