@@ -149,6 +149,12 @@ def with_a_key_file(scene: Scene) -> None:
         scene.bench.ask(control.KeyMove("file"))
 
 
+def key_files(scene: Scene) -> Facts:
+    """Which providers have a secret here; `.new` is the rest of a replacement that a crash cut short."""
+    names = sorted(path.name for path in scene.bench.paths.keys.iterdir() if path.suffix != ".new")
+    return {"key files": " ".join(names)}
+
+
 OPERATIONS = {
     "enrol": Operation(without_template, lambda scene: control.Enrol(scene.who, None)),
     "purge": Operation(enrolled, lambda scene: control.Purge(scene.who), erases=True),
@@ -158,7 +164,9 @@ OPERATIONS = {
     "card-add": Operation(with_one_card, lambda scene: control.CardAdd(scene.who, OTHER_CARD)),
     "remove": Operation(enrolled, lambda scene: control.ResidentRemove(scene.who), erases=True),
     "key-rotate": Operation(enrolled, lambda _: control.KeyRotate(), erases=True),
-    "key-move": Operation(with_a_key_file, lambda _: control.KeyMove("passphrase", PASSPHRASE), erases=True),
+    "key-move": Operation(
+        with_a_key_file, lambda _: control.KeyMove("passphrase", PASSPHRASE), look=key_files, erases=True
+    ),
     "backup": Operation(enrolled, lambda _: control.BackupMake(RECOVERY_KEY), entries_only=True),
     "door-held": Operation(enrolled, lambda _: control.DoorUnlock(), entries_only=True),
     "tap": Operation(enrolled, lambda _: control.Tap(CARD), entries_only=True, promises=False),

@@ -65,6 +65,13 @@ def seeing() -> Iterator[Callable[[Bench, Script], Peer]]:
         peer.close()
 
 
+@pytest.fixture
+def peer(quick: Bench, seeing: Callable[[Bench, Script], Peer]) -> Peer:
+    """The made-up vision of a started bench; it sees person 1."""
+    quick.start(vision=False)
+    return seeing(quick, shows(1))
+
+
 # --- people with real faces ----------------------------------------------------------------------
 
 

@@ -311,7 +311,7 @@ def _torn_key(path: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "state", "words"),
     [
-        (_another_key, "locked", "not the one that keys/vault.ring is sealed under"),
+        (_another_key, "locked", "keys/vault.ring does not open with the vault key"),
         (_no_key, "locked", "is not there: faces are off, cards work"),
         (_open_key, "fault", "may be read by others (mode 644): run chmod 600"),
         (_torn_key, "fault", "is damaged"),

@@ -9,8 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -25,13 +24,20 @@ from gatevault.service.eyes import Eyes
 from tests.bench import Bench, eventually, in_background
 from tests.service.inside import Inside, inside, now
 from tests.service.peer import Peer, Script, shows
+from tests.service.steps import (
+    LONG,
+    OTHER_LONG,
+    certificates,
+    nothing_is_sealed,
+    opens_after_tap,
+    refused_without_card,
+    sealed,
+    ways,
+)
 from tests.service_units.fakes import FakeRelay
 
 Seeing = Callable[[Bench, Script], Peer]
 
-LONG = "A1B2C3D4E5F60718293A4B5C6D7E8F90"
-"""A credential of 128 bits, the shortest that can be a key."""
-OTHER_LONG = "0F1E2D3C4B5A69788796A5B4C3D2E1F0"
 SHORT = {
     "4-byte UID": "04A23F91",
     "7-byte UID": "04A23F91B2C380",
@@ -45,51 +51,9 @@ HOLDER = KeyMode.HOLDER
 
 
 @pytest.fixture
-def peer(quick: Bench, seeing: Seeing) -> Peer:
-    """A started bench's made-up vision, which sees person 1."""
-    quick.start(vision=False)
-    return seeing(quick, shows(1))
-
-
-@pytest.fixture
 def one(quick: Bench, peer: Peer) -> str:
     """Resident One, person 1, whose template opens with the card LONG."""
     return quick.enrolled("One", LONG, None, HOLDER)
-
-
-def sealed(bench: Bench) -> list[tuple[Any, ...]]:
-    return bench.rows("vault.db", "SELECT record, wrapped, sealed FROM templates JOIN keys USING (record)")
-
-
-def nothing_is_sealed(bench: Bench) -> bool:
-    return [bench.rows("vault.db", f"SELECT count(*) FROM {table}") for table in ("templates", "keys")] == [
-        [(0,)]
-    ] * 2
-
-
-def refused_without_card(bench: Bench, peer: Peer) -> None:
-    """Nobody is in the gallery and no holder's card was read: the camera stays shut."""
-    looks = len(peer.looks)
-    walked = bench.walk_up()
-    assert (walked["decision"], walked["reason"], walked["relay"]) == ("deny", "holder-card", False)
-    assert len(peer.looks) == looks
-
-
-def opens_after_tap(bench: Bench, resident: str, card: str = LONG) -> None:
-    tapped = bench.tap(card)
-    assert (tapped["reason"], tapped["relay"], tapped["resident"]) == ("card", True, resident)
-    walked = bench.walk_up()
-    assert (walked["reason"], walked["relay"], walked["resident"]) == ("matched", True, resident)
-    assert ways(bench)[-1] == "card-and-face"
-
-
-def ways(bench: Bench) -> list[str]:
-    return [entry["payload"]["way"] for entry in bench.entries() if entry["type"] == "decision"]
-
-
-def certificates(bench: Bench, resident: str) -> list[dict[str, Any]]:
-    held = bench.ask(control.ResidentExport(resident))["certificates"]
-    return [signed["certificate"] for signed in held]
 
 
 # --- consent and enrolment -----------------------------------------------------------------------
@@ -335,84 +299,3 @@ def test_a_renewed_consent_seals_it_anew_at_the_next_tap(
     assert sealed(quick)[0][2] == after[2], "once"
     assert quick.count("enrolled") == 1
     assert certificates(quick, one) == []
-
-
-@pytest.mark.parametrize(("first", "then"), [(HOLDER, KeyMode.DEVICE), (KeyMode.DEVICE, HOLDER)])
-def test_another_mode_erases_the_template_and_asks_for_a_new_one(
-    quick: Bench, peer: Peer, first: KeyMode, then: KeyMode
-) -> None:
-    who = quick.enrolled("One", LONG, None, first)
-    before = quick.ask(control.ConsentShow(who))["receipt"]["receipt_id"]
-    quick.ask(quick.consent(who, LONG, mode=then))
-    assert nothing_is_sealed(quick)
-    assert (quick.standing(who), quick.template(who)) == ("live", "none")
-    looks = len(peer.looks)
-    quick.tap(LONG)
-    assert quick.walk_up()["reason"] == "no-consent"
-    assert len(peer.looks) == looks, "no row of the erased template is in RAM"
-    (certificate,) = certificates(quick, who)
-    assert (certificate["receipt"], certificate["event"]) == (before, "consent-given")
-    assert (certificate["template_was_there"], certificate["keys_rotated"]) == (True, True)
-    receipt = quick.ask(control.ConsentShow(who))["receipt"]
-    assert (receipt["mode"], receipt["supersedes"]) == (then.value, None)
-    quick.ask(control.Enrol(who, None, LONG))
-    if then is HOLDER:
-        opens_after_tap(quick, who)
-    else:
-        assert quick.walk_up()["resident"] == who
-
-
-# --- its end -------------------------------------------------------------------------------------
-
-
-def _by_card(bench: Bench, who: str) -> None:
-    for _ in range(5):
-        assert bench.tap(LONG)["relay"] is True
-
-
-ENDS: dict[str, tuple[Callable[[Bench, str], Any], str]] = {
-    "withdrawn": (lambda bench, who: bench.ask(control.ConsentWithdraw(who)), "consent-withdrawn"),
-    "withdrawn by card": (_by_card, "consent-withdrawn"),
-    "purged": (lambda bench, who: bench.ask(control.Purge(who)), "purged"),
-}
-
-
-@pytest.mark.parametrize("end", ENDS)
-def test_an_end_erases_it_also_while_its_card_was_just_read(quick: Bench, peer: Peer, one: str, end: str) -> None:
-    work, event = ENDS[end]
-    quick.tap(LONG)
-    work(quick, one)
-    assert nothing_is_sealed(quick)
-    looks = len(peer.looks)
-    assert quick.walk_up()["reason"] == "no-consent"
-    quick.tap(LONG)
-    assert quick.walk_up()["reason"] == "no-consent"
-    assert len(peer.looks) == looks
-    assert (quick.status()["vault"]["holder_key"], quick.template(one)) == (0, "none")
-    (certificate,) = certificates(quick, one)
-    assert (certificate["event"], certificate["keys_rotated"]) == (event, True)
-
-
-def test_a_removed_holder_leaves_nothing(quick: Bench, peer: Peer, one: str) -> None:
-    quick.tap(LONG)
-    certificate = quick.ask(control.ResidentRemove(one))["certificate"]["certificate"]
-    assert (certificate["event"], certificate["template_was_there"]) == ("resident-removed", True)
-    assert nothing_is_sealed(quick)
-    assert quick.tap(LONG)["reason"] == "unknown-card"
-    assert quick.walk_up()["reason"] == "no-consent"
-    assert quick.status()["vault"]["holder_key"] == 0
-
-
-def test_a_holders_consent_runs_out(quick: Bench, one: str) -> None:
-    assert quick.stop() == 0
-
-    async def work(rooms: Inside) -> None:
-        assert rooms.faces.holders == {one}
-        rooms.clock.wall = now() + timedelta(days=367)
-        assert rooms.faces.open_held(one, LONG) is None, "the right card opens no consent that has run out"
-        assert await rooms.erasure.expire() == 1
-        assert rooms.faces.holders == set()
-        assert not rooms.faces.has_template(one)
-
-    inside(quick, now(), work)
-    assert nothing_is_sealed(quick)

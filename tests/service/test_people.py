@@ -12,6 +12,7 @@ import pytest
 from gatevault.core import control
 from gatevault.core.schedule import DAYS
 from tests.bench import QUICK, Bench, configure, eventually, in_background
+from tests.operations import RECOVERY_KEY
 from tests.service.peer import Peer, Script, person, shows
 
 Seeing = Callable[[Bench, Script], Peer]
@@ -342,6 +343,8 @@ def test_no_command_answers_with_a_vector_or_a_picture(quick: Bench, one: str) -
         control.KeyMove("passphrase", "four words drawn by dice"),
         control.VaultLock(),
         control.VaultUnlock("four words drawn by dice"),
+        control.BackupMake(RECOVERY_KEY),
+        control.BackupPage(0),
         control.LedgerVerify(),
         control.LedgerExport(),
         control.ResidentRemove(one),
@@ -351,6 +354,9 @@ def test_no_command_answers_with_a_vector_or_a_picture(quick: Bench, one: str) -
     for command in commands:
         answer = quick.ask(command)
         assert answer, command
+        if isinstance(command, control.BackupPage):  # sealed to the recovery key; no template is in it either
+            assert raw.tobytes()[:32] not in answer["data"]
+            continue
         assert not vector_like(answer), type(command).__name__
         assert raw.tobytes().hex()[:32] not in json.dumps(answer)
 
