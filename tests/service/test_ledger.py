@@ -24,6 +24,7 @@ from gatevault.service.faces import fingerprint
 from gatevault.vault.audit import audit_bundle
 from gatevault.vault.ledger import PAGE, Ledger
 from gatevault.vault.registry import TodoKind
+from gatevault.vault.vault import Vault
 from tests.bench import QUICK, Bench, configure, copied, eventually
 from tests.service.inside import Inside, inside, now
 from tests.service.peer import MODEL, Peer, Script, person, shows
