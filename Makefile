@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 STAMP := $(VENV)/.synced
 
-.PHONY: help setup demo test nightly lint types imports check wheel clean
+.PHONY: help setup demo test nightly measure lint types imports check wheel clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make test     the tests"
 	@echo "make check    lint, types, import rules and the tests, as CI runs them"
 	@echo "make nightly  the long tests as well"
+	@echo "make measure  what unlock, purge and start take with 100 to 10,000 residents"
 	@echo "make setup    only install; leaves $(BIN)/gatevault"
 
 $(STAMP): pyproject.toml uv.lock
@@ -32,6 +33,9 @@ test: setup
 
 nightly: setup
 	$(BIN)/python -m pytest --timeout=3600
+
+measure: setup
+	$(BIN)/python -m tests.vault.measure
 
 lint: setup
 	$(BIN)/ruff check .

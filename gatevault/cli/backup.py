@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +17,7 @@ from gatevault.service.client import ask
 from gatevault.service.restore import restore as restore_state
 from gatevault.service.state import KeyOptions
 from gatevault.vault.backup import new_recovery_key
-from gatevault.vault.files import write_new
+from gatevault.vault.files import replace
 
 backup = typer.Typer(no_args_is_help=True, help="Everything but templates, sealed to a recovery key.")
 
@@ -33,7 +35,10 @@ def new_key(
 @backup.command("make")
 def make(
     out: Annotated[Path, typer.Argument(help="A file that must not be there yet.")],
-    to: Annotated[str, typer.Option(metavar="gvr1-…", help="The public half of the recovery key.")],
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="gvr1-…", help="The public half of the recovery key, unless config.toml names it."),
+    ] = None,
     state: State = DEFAULT,
     as_json: Json = False,
 ) -> None:
@@ -41,12 +46,12 @@ def make(
     with plain_errors(as_json):
         if out.exists():
             raise UsageError(f"{out} is there already: choose another name. Nothing was changed.")
-        made = ask(state, control.BackupMake(_recipient(to)), say)
-        data = b""
-        while len(data) < made["bytes"]:
-            data += ask(state, control.BackupPage(len(data)), say)["data"]
+        if to is not None and not re.fullmatch("gvr1-[0-9a-f]{64}", to):
+            raise UsageError("A recovery key's public half is written gvr1- and 64 hexadecimal digits.")
+        made = ask(state, control.BackupMake(to), say)
+        data = fetch(state, made)
         try:
-            write_new(out, data)
+            replace(out, data)
         except OSError as error:
             raise BackupError(f"{out} cannot be written ({error.strerror}): no backup was kept.") from None
         answer({"backup": str(out), **made}, as_json)
@@ -83,10 +88,14 @@ def restore(
         answer(body, as_json)
 
 
-def _recipient(text: str) -> str:
-    if not text.startswith("gvr1-") or len(text) != len("gvr1-") + 64:
-        raise UsageError("A recovery key's public half is written gvr1- and 64 hexadecimal digits.")
-    return text
+def fetch(state: Path, made: dict[str, Any]) -> bytes:
+    """The backup that `BackupMake` answered with, page by page. BackupError where it did not come whole."""
+    data = bytearray()
+    while len(data) < made["bytes"]:
+        data += ask(state, control.BackupPage(made["sha256"], len(data)), say)["data"]
+    if hashlib.sha256(data).hexdigest() != made["sha256"]:
+        raise BackupError("The backup did not come whole: begin again with `gatevault backup make`.")
+    return bytes(data)
 
 
 def _read(path: Path) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import calendar
 import hashlib
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -118,8 +119,10 @@ def stamp(moment: datetime) -> str:
 
 def moment(text: str) -> datetime:
     """The reverse of `stamp`; ValueError for another form."""
-    found = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    if stamp(found) != text:  # strptime takes 2026-3-1T7:30:0Z as well
+    found: datetime | None = None
+    with suppress(ValueError):
+        found = datetime.fromisoformat(text)
+    if found is None or stamp(found) != text:  # fromisoformat takes 2026-03-01 and 20260301T073000+01 as well
         raise ValueError(f"{text!r} is not like 2026-03-01T07:30:00Z")
     return found
 
@@ -139,7 +142,7 @@ def is_child(born: str | None, now: datetime) -> bool:
     """
     if born is None:
         return False
-    start = datetime.strptime(born, "%Y-%m").replace(tzinfo=UTC)
+    start = moment(f"{born}-01T00:00:00Z")
     return now < months_later(start, 12 * CHILD_YEARS + 1)
 
 

@@ -135,12 +135,15 @@ class KeyMove(_Private, frozen=True, tag="key-move"):
 
 
 class BackupMake(Message, frozen=True, tag="backup-make"):
-    """For the holder of the recovery key whose public half this is."""
+    """For the holder of the recovery key whose public half this is; None for the one in config.toml."""
 
-    recipient: Annotated[str, Meta(pattern=r"^gvr1-[0-9a-f]{64}\Z")]
+    recipient: Annotated[str, Meta(pattern=r"^gvr1-[0-9a-f]{64}\Z")] | None = None
 
 
 class BackupPage(Message, frozen=True, tag="backup-page"):
+    """Bytes from `start` of the backup that was made last; `sha256` says which that was."""
+
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     start: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 
 

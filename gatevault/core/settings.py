@@ -118,6 +118,13 @@ class RetentionSettings(_Section, frozen=True):
     """All else: residents, cards, consents, enrolments, erasures, look-ups."""
 
 
+class BackupSettings(_Section, frozen=True):
+    """Who can open this device's backups."""
+
+    recovery_key: Annotated[str, Meta(pattern=r"^(gvr1-[0-9a-f]{64})?\Z")] = ""
+    """Public half of a recovery key: backups are for it alone. Empty: each command names one."""
+
+
 class Settings(_Section, frozen=True):
     """The whole `config.toml`."""
 
@@ -130,3 +137,4 @@ class Settings(_Section, frozen=True):
     readers: ReaderSettings = ReaderSettings()
     retention: RetentionSettings = RetentionSettings()
     keys: KeySettings = KeySettings()
+    backup: BackupSettings = BackupSettings()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import Any, Final
 
 from gatevault.core.consent import stamp
 from gatevault.core.entries import EntryType
-from gatevault.core.errors import BackupError
+from gatevault.core.errors import BackupError, NotAllowedError, StoreError, UsageError
+from gatevault.service.config import load_settings
 from gatevault.service.house import House
 from gatevault.vault.backup import FORMAT, Contents, pack
 from gatevault.vault.providers.file import FileKeyProvider
@@ -22,31 +24,65 @@ class Backup:
     def __init__(self, house: House) -> None:
         self._house = house
         self._sealed = b""
+        self._sha256 = ""
 
-    async def make(self, recipient: str) -> dict[str, Any]:
-        """Seal a backup for the recovery key `recipient`, to be fetched by `page`. BackupError, StoreError."""
-        house = self._house
+    async def make(self, recipient: str | None) -> dict[str, Any]:
+        """Seal a backup for a recovery key, to be fetched by `page`; the vault may be locked or damaged.
+
+        UsageError, NotAllowedError for another key than that of config.toml, BackupError, StoreError, and
+        ConfigError for a config.toml that a restore could not read.
+        """
+        house, key = self._house, self._recipient(recipient)
 
         def work() -> bytes:
-            house.check_open()
-            house.finish_all()
-            pack(_EMPTY, recipient)  # a recovery key that is none is to leave no entry
-            house.journal.write(EntryType.BACKED_UP, {"recipient": recipient[-16:]})
-            return pack(self._contents(), recipient)
+            registry = house.stores.need_registry()
+            house.stores.need_ledger()
+            with suppress(StoreError):
+                house.finish_all()  # what a fault of the vault leaves owed, `restore` ends
+            registry.check()  # one that has a bad row could not be restored
+            config = self._config()
+            pack(_EMPTY, key)  # a recovery key that is none is to leave no entry
+            house.journal.write(EntryType.BACKED_UP, {"recipient": key[-16:]})
+            return pack(self._contents(config), key)
 
-        self._sealed = await house.storage.run(work)
-        return {"bytes": len(self._sealed), "sha256": hashlib.sha256(self._sealed).hexdigest()}
+        sealed = await house.storage.run(work)
+        self._sealed, self._sha256 = sealed, hashlib.sha256(sealed).hexdigest()
+        return {"bytes": len(sealed), "sha256": self._sha256}
 
-    def page(self, start: int) -> dict[str, Any]:
-        """The bytes from `start`; with the last of them the backup is let go. BackupError where there is none."""
-        if not 0 <= start < len(self._sealed):
-            raise BackupError("There is no such part of a backup: begin again with `gatevault backup make`.")
+    def page(self, sha256: str, start: int) -> dict[str, Any]:
+        """The bytes from `start`; with the last of them the backup is let go. BackupError where it is not there."""
+        if sha256 != self._sha256 or not 0 <= start < len(self._sealed):
+            raise BackupError(
+                "This backup is no longer here: another was begun meanwhile, or the daemon was restarted. Make it "
+                "again with `gatevault backup make`."
+            )
         data = self._sealed[start : start + PAGE]
         if start + len(data) == len(self._sealed):
-            self._sealed = b""
+            self._sealed, self._sha256 = b"", ""
         return {"data": data}
 
-    def _contents(self) -> Contents:
+    def _recipient(self, named: str | None) -> str:
+        own = self._house.settings.backup.recovery_key
+        if own and named not in (None, own):
+            raise NotAllowedError(
+                "Backups of this device are for the recovery key in its config.toml alone (backup.recovery_key): "
+                "leave out --to."
+            )
+        if not own and named is None:
+            raise UsageError("For whom? Give --to gvr1-…, or put backup.recovery_key into config.toml.")
+        return own or str(named)
+
+    def _config(self) -> str:
+        path = self._house.stores.paths.config
+        load_settings(path)
+        try:
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""  # every setting has a default
+        except (OSError, UnicodeError) as error:
+            raise BackupError(f"config.toml cannot be read ({error}): no backup was made.") from None
+
+    def _contents(self, config: str) -> Contents:
         stores = self._house.stores
         key = FileKeyProvider(stores.paths.house_key).load()
         try:
@@ -56,12 +92,10 @@ class Backup:
                 bench=stores.device.bench,
                 made=stamp(self._house.clock.now()),
                 house_key=key.reveal(),
-                config=stores.paths.config.read_text(encoding="utf-8"),
+                config=config,
                 registry=stores.need_registry().image(),
                 ledger=stores.need_ledger().image(),
             )
-        except OSError as error:
-            raise BackupError(f"config.toml cannot be read ({error.strerror}): no backup was made.") from None
         finally:
             key.wipe()
 

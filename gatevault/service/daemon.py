@@ -100,6 +100,7 @@ async def _keep_house(gate: Gate) -> None:
             await gate.erasure.settle()
             await gate.erasure.expire()
             await gate.retention.keep()
+            await gate.storage.run(gate.house.tidy)
         except GateVaultError as error:
             log.warning("%s", error)
         await asyncio.sleep(HOUSEKEEPING_S)

@@ -73,7 +73,7 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
         return people.notice(c.language)
 
     async def backup_page(c: control.BackupPage, say: Say) -> dict[str, Any]:
-        return gate.backup.page(c.start)
+        return gate.backup.page(c.sha256, c.start)
 
     return {
         control.Status: status,

@@ -116,6 +116,12 @@ class House:
                 self.finish(todo)
         return len(pending)
 
+    def tidy(self) -> None:
+        """Write the registry anew if it changed. A disk too full for it hinders nothing. StoreError."""
+        if self.stores.registry is not None:
+            with suppress(StoreFullError):
+                self.stores.registry.tidy()
+
     def _drop(self, todo: Todo, certificate: dict[str, Any] | None = None) -> dict[str, Any] | None:
         self.stores.need_registry().drop_todo(todo.op)
         return certificate

@@ -13,9 +13,19 @@ from gatevault.core.errors import StoreError
 from gatevault.service.clock import TrustedClock
 from gatevault.service.storage import StorageThread
 from gatevault.service.stores import Stores
+from gatevault.vault.ledger import Ledger
 
 CARD_WAIT_S: Final = 0.3
 """How long a card waits for the ledger before the gate opens all the same."""
+
+
+def tell_step(ledger: Ledger, clock: TrustedClock) -> None:
+    """Enter that the wall clock was set since the last entry of this boot, if so: an audit asks for it."""
+    last, when, now = ledger.last(), clock.moment(), clock.now()
+    if last is None or last[0].boot != when.boot:
+        return
+    if seconds := stepped(last[0].mono_ms, last[1], when.mono_ms, now):
+        ledger.append(when, EntryType.CLOCK_STEPPED, {"time": stamp(now), "seconds": seconds})
 
 
 class Journal:
@@ -45,7 +55,7 @@ class Journal:
         if person is not None:
             content["subject"] = person.subject(now)
         try:
-            self._tell_step()
+            tell_step(self._stores.need_ledger(), self._clock)
             index = self._stores.need_ledger().append(self._clock.moment(), kind, content, op, erase)
             self._catch_up()
         except StoreError as error:
@@ -53,16 +63,6 @@ class Journal:
             raise
         self.fault = None
         return index
-
-    def _tell_step(self) -> None:
-        """Enter that the wall clock was set since the last entry of this boot, if so: an audit asks for it."""
-        ledger, when, now = self._stores.need_ledger(), self._clock.moment(), self._clock.now()
-        last = ledger.last()
-        if last is None or last[0].boot != when.boot:
-            return
-        if seconds := stepped(last[0].mono_ms, last[1], when.mono_ms, now):
-            content = {"time": stamp(now), "seconds": seconds}
-            ledger.append(when, EntryType.CLOCK_STEPPED, content)
 
     def _catch_up(self) -> None:
         if self.missed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 import shutil
@@ -15,7 +16,7 @@ from gatevault.core.consent import stamp
 from gatevault.core.entries import EntryType
 from gatevault.core.errors import StateError
 from gatevault.service.clock import TrustedClock
-from gatevault.service.state import FORMAT, NO_OPTIONS, Device, KeyOptions, StatePaths, open_vault
+from gatevault.service.state import FORMAT, NO_OPTIONS, Device, KeyOptions, StateLock, StatePaths, open_vault
 from gatevault.vault.files import sync_directory, write_new
 from gatevault.vault.keys import HouseKeys
 from gatevault.vault.ledger import Ledger
@@ -101,10 +102,13 @@ def build_aside(
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise StateError(f"{root} is not empty: choose another directory. Nothing was changed.")
     os.umask(0o077)
+    _sweep(root)
     draft = root.with_name(f".{root.name}.{secrets.token_hex(4)}.new")
     paths = StatePaths(draft)
+    lock = None
     try:
         draft.mkdir(parents=True, mode=0o700)
+        lock = StateLock(paths)
         for folder in ("keys", "run", "bench") if device.bench else ("keys",):
             (draft / folder).mkdir(mode=0o700)
         fill(paths)
@@ -114,6 +118,7 @@ def build_aside(
         vault.close()
         if root.exists() and os.geteuid() == 0:
             _give(draft, root.stat())  # the installer, as root, makes the state of the gate's user
+        sync_directory(draft)
         draft.replace(root)
         sync_directory(root.parent)
     except OSError as error:
@@ -122,6 +127,19 @@ def build_aside(
         ) from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        if lock is not None:
+            lock.release()
+
+
+def _sweep(root: Path) -> None:
+    """Take away drafts of this state whose making was killed: keys may be in them, and nobody else would."""
+    for left in root.parent.glob(f".{glob.escape(root.name)}.{'[0-9a-f]' * 8}.new"):
+        try:
+            lock = StateLock(StatePaths(left))
+        except (OSError, StateError):  # one that is being made, or is not ours to take
+            continue
+        shutil.rmtree(left, ignore_errors=True)
+        lock.release()
 
 
 def _plain(text: str) -> str:

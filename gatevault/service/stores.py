@@ -30,7 +30,7 @@ from gatevault.service.state import (
 from gatevault.vault.files import replace
 from gatevault.vault.keys import HouseKeys
 from gatevault.vault.ledger import Ledger
-from gatevault.vault.registry import Registry, card_snapshot, open_card_snapshot
+from gatevault.vault.registry import Registry, Resident, card_snapshot, open_card_snapshot
 from gatevault.vault.vault import Vault
 
 T = TypeVar("T")
@@ -125,10 +125,7 @@ class Stores:
     def load_person(self, resident: str) -> None:
         """Bring one resident's row from the registry into RAM, after a change."""
         registry = self.need_registry()
-        row = registry.resident(resident)
-        receipt = registry.receipt(resident)
-        binding = receipt.binding() if receipt else b""
-        self.people[resident] = Person(row.born, receipt, bytes.fromhex(row.subject_key), binding)
+        self.people[resident] = _person(registry.resident(resident), registry.receipt(resident))
 
     def reload_cards(self) -> None:
         """Bring the cards into RAM and into their snapshot, after a change."""
@@ -145,6 +142,11 @@ class Stores:
         for store in (self.registry, self.vault, self.ledger):
             if store is not None:
                 store.close()
+
+
+def _person(row: Resident, receipt: Receipt | None) -> Person:
+    binding = receipt.binding() if receipt else b""
+    return Person(row.born, receipt, bytes.fromhex(row.subject_key), binding)
 
 
 def _there(store: T | None, fault: GateVaultError | None) -> T:
@@ -190,10 +192,9 @@ def _open_ledger(stores: Stores) -> None:
 def _open_registry(stores: Stores) -> None:
     registry = Registry(stores.paths.registry, stores.device.device, stores.house)
     try:
-        registry.check()
+        for resident, (row, receipt) in registry.check().items():
+            stores.people[resident] = _person(row, receipt)
         stores.registry = registry
-        for resident in registry.residents():
-            stores.load_person(resident)
     except GateVaultError:
         stores.registry = None
         registry.close()

@@ -1,11 +1,13 @@
 """Backups: registry, consents, cards, configuration and ledger, for the holder of a recovery key. No templates.
 
     backup      "gatevault-backup-v1\\n" ‖ sealed box (X25519, XSalsa20-Poly1305) of a MessagePack map: `Contents`
-    recovery    public:  "gvr1-" ‖ 64 hexadecimal digits      private: a file, "gatevault-recovery-v1 " ‖ 64 digits
+    recovery    public:  "gvr1-" ‖ 64 hexadecimal digits
+                private: a file, "gatevault-recovery-v1 " ‖ 64 hexadecimal digits ‖ newline
 
 The house key is in it, since cards are known and rows open by it alone: who has the recovery key and a backup has
-names, consents, cards and the ledger's signing key of that device, and no face. A sealed box is anonymous: that a
-backup is of one's own device, its ledger shows, by the key that an auditor has pinned.
+names, consents, cards and the ledger's signing key of that device, and no face. A sealed box is anonymous: anybody
+who knows the public half can make one. That a backup is of one's own device, its ledger shows, by the key that an
+auditor has pinned.
 """
 
 from __future__ import annotations
@@ -73,15 +75,15 @@ def unpack(raw: bytes, key_file: Path) -> Contents:
     """The reverse. BackupError where the file, the key, or both are not what they should be."""
     if not raw.startswith(_MAGIC):
         raise BackupError("That is no backup of GateVault, or one of another version: nothing was restored.")
+    box = SealedBox(_private(key_file))
     try:
-        box = SealedBox(_private(key_file))
         contents = msgspec.msgpack.decode(box.decrypt(raw[len(_MAGIC) :]), type=Contents)
-    except (CryptoError, ValueError, TypeError):
+    except (CryptoError, TypeError):  # TypeError: cut shorter than a box can be
         raise BackupError(
             "The backup does not open: it is for another recovery key, was altered, or is cut short. Nothing was "
             "restored."
         ) from None
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError):
         raise BackupError(
             "The backup's content is of another version: update GateVault. Nothing was restored."
         ) from None
@@ -96,6 +98,11 @@ def _private(path: Path) -> PrivateKey:
             text = file.read(256)
     except OSError as error:
         raise BackupError(f"The recovery key {path} cannot be read ({error.strerror}).") from None
-    if not text.startswith(_PRIVATE):
-        raise BackupError(f"{path} is no recovery key: give the file that `gatevault backup new-key` wrote.")
-    return PrivateKey(bytes.fromhex(text[len(_PRIVATE) :].decode("ascii")))
+    try:
+        if not text.startswith(_PRIVATE):
+            raise ValueError
+        return PrivateKey(bytes.fromhex(text[len(_PRIVATE) :].decode("ascii")))
+    except (ValueError, TypeError, CryptoError):
+        raise BackupError(
+            f"{path} is no recovery key: give the file that `gatevault backup new-key` wrote. Nothing was restored."
+        ) from None

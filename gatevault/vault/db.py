@@ -104,15 +104,23 @@ class Database:
 
     def rebuild(self) -> None:
         """Write the whole file anew: rows in the order of their keys, no free page, nothing of what was there."""
-        with plain_errors(self._what):
-            self._connection.execute("VACUUM")
-        self.checkpoint()
+        try:
+            with plain_errors(self._what):
+                self._connection.execute("VACUUM")
+        finally:
+            self.checkpoint()  # also where the disk was too full: the log must not keep what room there is
+
+    @property
+    def changes(self) -> int:
+        """How many rows this connection has written so far."""
+        return self._connection.total_changes
 
     def image(self) -> bytes:
         """The whole database as the bytes of one file, with no free page and nothing in a WAL."""
         with plain_errors(self._what), closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
             self._connection.backup(copy)
             copy.execute("PRAGMA journal_mode = MEMORY")
+            copy.execute("PRAGMA temp_store = MEMORY")
             copy.execute("VACUUM")
             return copy.serialize()
 

@@ -20,6 +20,7 @@ class Gallery:
     def __init__(self, dimension: int) -> None:
         self._dimension = dimension
         self._residents: list[str] = []
+        self._index: dict[str, int] = {}
         self.protection: Protection
         self._rows = self._allocate(_FIRST_ROWS)
 
@@ -43,29 +44,32 @@ class Gallery:
         """Add or replace one resident's unit template, shape (d,); the caller wipes its own copy."""
         if template.shape != (self._dimension,):
             raise ValueError("a template of another dimension than the gallery's")
-        if resident in self._residents:
-            self._rows[self._residents.index(resident)] = template
-            return
-        if len(self._residents) == len(self._rows):
-            self._grow()
-        self._rows[len(self._residents)] = template
-        self._residents.append(resident)
+        if resident not in self._index:
+            if len(self._residents) == len(self._rows):
+                self._grow()
+            self._index[resident] = len(self._residents)
+            self._residents.append(resident)
+        self._rows[self._index[resident]] = template
 
     def remove(self, resident: str) -> bool:
         """Overwrite and drop one resident; tells whether they were here."""
-        if resident not in self._residents:
+        index = self._index.pop(resident, None)
+        if index is None:
             return False
-        index, last = self._residents.index(resident), len(self._residents) - 1
-        self._rows[index] = self._rows[last]
+        last = len(self._residents) - 1
+        moved = self._residents.pop()
+        if index != last:
+            self._rows[index] = self._rows[last]
+            self._residents[index] = moved
+            self._index[moved] = index
         self._rows[last].fill(0.0)
-        self._residents[index] = self._residents[last]
-        self._residents.pop()
         return True
 
     def clear(self) -> None:
         """Overwrite everything."""
         self._rows.fill(0.0)
         self._residents.clear()
+        self._index.clear()
 
     def _grow(self) -> None:
         old = self._rows

@@ -156,6 +156,14 @@ class HouseKeys:
         """Keyed BLAKE2b of a pseudonym, 16 bytes: the row of `vault.db` that is this resident's."""
         return bytes(_keyed_hash(self.link, resident.encode(), bytearray(16), b"gv/record/v1"))
 
+    def entry_op(self, op: str) -> str:
+        """Keyed BLAKE2b of an operation, 16 bytes in hexadecimal: what its entry in `ledger.db` is found by.
+
+        `registry.db` and its write-ahead log name the operation beside a pseudonym: the same name in both files
+        would tell whose entry it is.
+        """
+        return _keyed_hash(self.link, op.encode(), bytearray(16), b"gv/entry-op/v1").hex()
+
 
 def _keyed_hash(key: Secret, text: bytes, out: bytearray | memoryview, context: bytes) -> bytearray | memoryview:
     """BLAKE2b of `text` into all of `out`, `person` = `context`; what `nacl.hash.blake2b` does with copies."""

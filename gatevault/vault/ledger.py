@@ -100,9 +100,9 @@ class Ledger:
         The payloads of the entries `erase` go in the same transaction (see `past`).
         """
         if op is not None:
-            rows = self._db.rows("SELECT i FROM entries WHERE op = ?", op)
-            if rows:
-                return int(str(rows[0][0]))
+            if (entered := self.entered(op)) is not None:
+                return entered
+            op = self._keys.entry_op(op)
         salt = random_bytes(SALT_BYTES)
         header = EntryHeader(self.size, when.boot, when.mono_ms, when.day, kind, commitment(salt, payload))
         entry = Entry(header, Opening(salt, payload))
@@ -115,6 +115,11 @@ class Ledger:
             _put_head(run, note, edge)
         self._note, self._edge, self._last = note, edge, entry
         return header.i
+
+    def entered(self, op: str) -> int | None:
+        """The index of the entry of an operation; None where it was not entered."""
+        rows = self._db.rows("SELECT i FROM entries WHERE op = ?", self._keys.entry_op(op))
+        return int(str(rows[0][0])) if rows else None
 
     def adopt(self, checkpoint: Checkpoint, entries: Iterable[Entry]) -> None:
         """Fill an empty ledger with entries from elsewhere, a backup say, whole or not at all.

@@ -1,6 +1,7 @@
 """What lies in a row of `ledger.db`: payloads and counts as boxes, bound to their place.
 
-entries.payload   box under the journal key of salt (16) ‖ JCS(payload),
+entries.payload   box under the journal key of salt (16) ‖ JCS(payload) ‖ spaces to a multiple of 192 bytes,
+                  so that its length does not tell a grant from a denial,
                   associated "ledger" ‖ device ‖ L_i, and ‖ op where there is one
 unmatched.faces   box under the journal key of the count in decimal,
                   associated "unmatched" ‖ device ‖ day
@@ -20,6 +21,7 @@ from gatevault.vault.keys import Secret
 from gatevault.vault.sealing import associated, seal, unseal
 
 _HEADERS: Final = msgspec.json.Decoder(EntryHeader)
+_BLOCK: Final = 192
 _ALTERED: Final = "it was altered: it does not open, or is not what was written"
 
 
@@ -35,7 +37,7 @@ class RowBoxes:
         if entry.opening is None:
             return None
         plain = entry.opening.salt + canonical(entry.opening.payload)
-        return seal(self._journal, plain, self._bond(entry.header, op))
+        return seal(self._journal, plain + b" " * (-len(plain) % _BLOCK), self._bond(entry.header, op))
 
     def open(self, i: object, header: object, payload: object, op: object) -> Entry | Spoilt:
         """A row's entry, if every column of it is what was written."""
@@ -46,7 +48,7 @@ class RowBoxes:
             if payload is None:
                 return Entry(found, None) if op is None else Spoilt(found.i, _ALTERED)
             bond = self._bond(found, None if op is None else str(op))
-            plain = bytes(unseal(self._journal, payload, bond))  # type: ignore[arg-type]
+            plain = bytes(unseal(self._journal, payload, bond)).rstrip(b" ")  # type: ignore[arg-type]
             if committed(plain) != found.c:
                 raise RecordRefusedError("its payload is another's")
             content: dict[str, Any] = json.loads(plain[SALT_BYTES:])

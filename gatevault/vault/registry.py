@@ -1,7 +1,9 @@
 """`registry.db`: residents, consent receipts, cards, certificates, and work not yet finished.
 
 Every row's content is sealed under the registry key and bound to its place, so that a row that is
-altered or moved is refused. Plain are only random pseudonyms, keyed card hashes and counts.
+altered or moved is refused. Plain are only random pseudonyms, keyed card hashes and counts. Sealed content
+is padded, so that its length does not tell how long a name is, and `tidy` writes the file anew, so that the
+places of rows do not tell who came before whom.
 
 `todo` makes one operation of changes in three files (registry, vault, ledger): the intention is
 committed here first, carried out step by step, each step harmless if repeated, and removed last.
@@ -11,6 +13,7 @@ What a crash left is finished at the next start.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from enum import StrEnum
@@ -39,13 +42,16 @@ _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE residents (id TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE receipts (
-    n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, resident TEXT NOT NULL, sealed BLOB NOT NULL
+    place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, resident TEXT NOT NULL, n INTEGER NOT NULL,
+    sealed BLOB NOT NULL
 );
-CREATE INDEX receipts_resident ON receipts (resident);
+CREATE INDEX receipts_resident ON receipts (resident, n);
 CREATE TABLE cards (card BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE certificates (id TEXT PRIMARY KEY, resident TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE todo (op TEXT PRIMARY KEY, kind TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE todo (op TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 """
+_BLOCK: Final = 512
+"""Sealed JSON is padded to a multiple of it, in bytes: usual names and receipts in any state are of one length."""
 CARD_NAME: Final = 16
 """Digits of a card's keyed hash by which ledger entries name it."""
 
@@ -95,6 +101,7 @@ class Registry:
         self._db = Database(path, _SCHEMA, "The registry (registry.db)")
         self._device = device.encode()
         self._keys = keys
+        self._tidied = -1
 
     def close(self) -> None:
         self._db.close()
@@ -106,8 +113,11 @@ class Registry:
         with self._db.transaction() as run:
             run.execute("INSERT INTO meta VALUES ('check', ?)", (self._seal({}, "meta", "check"),))
 
-    def check(self) -> None:
-        """Open every row. WrongKeyError under another key; StoreCorruptError for a row that fails."""
+    def check(self) -> dict[str, tuple[Resident, Receipt | None]]:
+        """Open every row; everybody with their latest receipt, whatever its state.
+
+        WrongKeyError under another key; StoreCorruptError for a row that fails.
+        """
         rows = self._db.rows("SELECT sealed FROM meta WHERE name = 'check'")
         if not rows:
             raise StoreCorruptError("registry.db was emptied or is not ours: restore it from a backup.")
@@ -121,13 +131,24 @@ class Registry:
             ) from None
         try:
             self.cards()
-            for resident in self.residents():
-                self.resident(resident)
-                self.receipts(resident)
-                self.certificates(resident)
             self.todos()
+            for name, resident, sealed in self._db.rows("SELECT id, resident, sealed FROM certificates"):
+                self._open(sealed, "certificate", f"{resident}/{name}")
+            return self._everybody()
         except RecordRefusedError as error:
             raise StoreCorruptError(f"A row of the registry is refused: {error}") from None
+
+    def _everybody(self) -> dict[str, tuple[Resident, Receipt | None]]:
+        """Each receipt is verified once here: at ten thousand residents that is what a start takes."""
+        latest: dict[str, Receipt] = {}
+        for name, resident, sealed in self._db.rows(
+            "SELECT id, resident, sealed FROM receipts ORDER BY resident, n"
+        ):
+            latest[str(resident)], _ = self._receipt(str(name), sealed, str(resident))
+        return {
+            str(name): (self._resident(str(name), sealed), latest.get(str(name)))
+            for name, sealed in self._db.rows("SELECT id, sealed FROM residents")
+        }
 
     def _opens_a_resident(self) -> bool:
         """Whether any resident's row opens: then the key is right, and it is the file that was altered."""
@@ -140,6 +161,16 @@ class Registry:
     def image(self) -> bytes:
         """The whole registry as the bytes of one SQLite file."""
         return self._db.image()
+
+    def rebuild(self) -> None:
+        """Write the file anew: rows in the order of their ids, and nothing of deleted ones between them."""
+        self._db.rebuild()
+
+    def tidy(self) -> None:
+        """`rebuild` where anything changed since the last time, or may have before this start."""
+        if self._tidied != self._db.changes:
+            self.rebuild()
+            self._tidied = self._db.changes
 
     # --- residents ---------------------------------------------------------------------------
 
@@ -154,7 +185,10 @@ class Registry:
         rows = self._db.rows("SELECT sealed FROM residents WHERE id = ?", resident)
         if not rows:
             raise NotFoundError(f"There is no resident {resident}: see the pseudonym that `resident add` gave.")
-        return msgspec.convert(self._open(rows[0][0], "resident", resident), Resident)
+        return self._resident(resident, rows[0][0])
+
+    def _resident(self, resident: str, sealed: object) -> Resident:
+        return msgspec.convert(self._open(sealed, "resident", resident), Resident)
 
     def residents(self) -> list[str]:
         """All pseudonyms, for the device's own use: no command lists them."""
@@ -229,9 +263,10 @@ class Registry:
         sealed = self._seal({"receipt": body, "signature": signature.hex()}, "receipt", receipt.receipt_id)
         changed = run.execute("UPDATE receipts SET sealed = ? WHERE id = ?", (sealed, receipt.receipt_id))
         if not changed.rowcount:
+            # A random place: rising numbers would tell, in the file, who consented before whom.
             run.execute(
-                "INSERT INTO receipts (id, resident, sealed) VALUES (?, ?, ?)",
-                (receipt.receipt_id, receipt.pii_principal_id, sealed),
+                "INSERT INTO receipts SELECT ?1, ?2, ?3, 1 + count(*), ?4 FROM receipts WHERE resident = ?3",
+                (secrets.randbits(62), receipt.receipt_id, receipt.pii_principal_id, sealed),
             )
 
     def receipts(self, resident: str) -> list[tuple[Receipt, str]]:
@@ -291,13 +326,14 @@ class Registry:
 
     def _insert_todo(self, run: Connection, todo: Todo) -> None:
         sealed = self._seal(msgspec.to_builtins(todo), "todo", todo.op)
-        run.execute("INSERT INTO todo VALUES (?, ?, ?)", (todo.op, todo.kind.value, sealed))
+        run.execute("INSERT INTO todo VALUES (?, ?)", (todo.op, sealed))
 
     # --- sealing -----------------------------------------------------------------------------
 
     def _seal(self, content: object, table: str, row: str) -> bytes:
         plain = json.dumps(content, ensure_ascii=False).encode()
-        return seal(self._keys.registry, plain, associated("registry", self._device, table.encode(), row.encode()))
+        padded = plain + b" " * (-len(plain) % _BLOCK) if table != "card" else plain  # all pseudonyms are alike
+        return seal(self._keys.registry, padded, associated("registry", self._device, table.encode(), row.encode()))
 
     def _open(self, sealed: object, table: str, row: str) -> Any:
         if not isinstance(sealed, bytes):

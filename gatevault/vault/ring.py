@@ -102,7 +102,7 @@ class Ring:
     def roll(self, epochs: Sequence[Epoch]) -> None:
         """Replace the epochs, and the provider's secret where it can be: older rings are dead then. As `write`."""
         provider = self.provider
-        if provider.rolls:
+        if self._secrets and provider.rolls:
             if len(self._secrets) > 1:  # the last roll failed half-way: which of the two is it?
                 self._keep_secrets(provider.load())
             self._secrets.append(provider.propose())

@@ -24,6 +24,7 @@ CREATE TABLE keys (record BLOB PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID
 CREATE TABLE templates (record BLOB PRIMARY KEY, model BLOB NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
 """
 _JOINED: Final = "SELECT record, model, wrapped, sealed FROM templates JOIN keys USING (record)"
+_WRAPPED: Final = "SELECT record, model, wrapped FROM templates JOIN keys USING (record)"
 _OWE: Final = "INSERT OR REPLACE INTO meta VALUES ('owed', x'01')"
 
 
@@ -93,6 +94,12 @@ class TemplateStore:
         for row in self._db.rows(_JOINED):
             with suppress(RecordRefusedError):
                 yield _row(row)
+
+    def wrapped_keys(self) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """Id, model and wrapped key of every record of the kind that was written: a tenth of `rows`, or less."""
+        for record, model, wrapped in self._db.rows(_WRAPPED):
+            if isinstance(record, bytes) and isinstance(model, bytes) and isinstance(wrapped, bytes):
+                yield record, model, wrapped
 
     def has(self, record: bytes) -> bool:
         """Whether either table has a row of this id."""

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from gatevault.core.errors import RecordRefusedError, StoreFullError, VaultLockedError, WrongKeyError
+from gatevault.core.errors import RecordRefusedError, StoreError, StoreFullError, VaultLockedError, WrongKeyError
 from gatevault.vault.keys import Epoch, Secret, random_epoch
 from gatevault.vault.providers.port import KeyProvider
 from gatevault.vault.record import Captures, Mode, Place, mode_of, open_template, rewrap, seal_template
@@ -131,7 +131,11 @@ class Vault:
         if self._epoch is None:
             self._store.erase(record)
         elif self._store.has(record):
-            self.rotate(record)
+            try:
+                self.rotate(record)
+            except (StoreError, VaultLockedError):
+                self._store.erase(record)  # at least the row; the rotation is owed
+                raise
         else:
             self.settle()
 
@@ -151,9 +155,8 @@ class Vault:
         new = old.next()
         self._stale = True
         self._ring.write([old, new])
-        rows = (row for row in self._store.rows() if row.record != erase)
         try:
-            self._store.rotate(self._check(new), self._rewrapped(rows, old, new), [] if erase is None else [erase])
+            self._store.rotate(self._check(new), self._rewrapped(old, new), [] if erase is None else [erase])
         finally:
             self._choose(old, new)  # a commit that failed may have been made all the same
         self._drop_stale()
@@ -184,13 +187,13 @@ class Vault:
                 "cards work. Put back the two that belong together, or begin anew and enrol again."
             )
 
-    def _rewrapped(self, rows: Iterator[Row], old: Epoch, new: Epoch) -> list[tuple[bytes, bytes]]:
+    def _rewrapped(self, old: Epoch, new: Epoch) -> list[tuple[bytes, bytes]]:
         """Every key that opens, under the new epoch. What does not open stays, and stays refused."""
-        wrapped = []
-        for row in rows:
+        fresh = []
+        for record, model, wrapped in self._store.wrapped_keys():
             with suppress(RecordRefusedError):
-                wrapped.append((row.record, rewrap(old, new, self._place(row), row.template.wrapped)))
-        return wrapped
+                fresh.append((record, rewrap(old, new, self.place(record, model), wrapped)))
+        return fresh
 
     def _drop_stale(self) -> None:
         self._ring.roll([self._open_epoch()])

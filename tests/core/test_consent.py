@@ -149,7 +149,7 @@ def test_the_month_of_birth_counts_whole(born: str, fourteen: datetime) -> None:
 
 def test_no_month_of_birth_is_an_adult_and_a_bad_one_is_an_error() -> None:
     assert not is_child(None, NOW)
-    with pytest.raises(ValueError, match="unconverted"):
+    with pytest.raises(ValueError, match="is not like"):
         is_child("2012-13", NOW)
 
 
@@ -189,7 +189,7 @@ def test_stamps_order_as_their_moments_do(one: datetime, other: datetime) -> Non
     ],
 )
 def test_another_form_of_time_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"time data|unconverted|is not like|out of range"):
+    with pytest.raises(ValueError, match="is not like"):
         moment(text)
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.bench import QUICK, Bench, configure, copied, eventually, gatevault
+from tests.service.backups import BackedUp, live_in
 from tests.service.peer import Peer, Script, shows
 
 NOBODY = shows()
@@ -141,3 +142,12 @@ class Faces:
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
     return Faces(tmp_path_factory.mktemp("faces") / "people")
+
+
+# --- backups -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def backed_up(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> BackedUp:
+    """A device that was lived in and backed up. Tests work on copies."""
+    return live_in(blank, tmp_path_factory.mktemp("backed-up"))

@@ -10,21 +10,24 @@ import numpy as np
 import numpy.typing as npt
 
 from gatevault.core.entries import EntryType, Moment
-from gatevault.vault.keys import HouseKeys, Secret, VaultKeys
+from gatevault.vault.keys import Epoch, HouseKeys, Secret, holder_key
+from gatevault.vault.record import Place
 from gatevault.vault.registry import Resident, Todo, TodoKind
-from gatevault.vault.sealing import Bond
 
 DEVICE = "gv-0011223344556677"
 WHO, OTHER = "r-0123456789abcdef", "r-fedcba9876543210"
 NAME = "Ouyang Xiaoming 欧阳小明"
 CARD, OTHER_CARD = "7001234567", "7007654321"
 
-VAULT = VaultKeys.derive(Secret(bytes(range(32))))
+EPOCH = Epoch(1, Secret(bytes(range(32))))
 HOUSE = HouseKeys.derive(Secret(bytes(range(32, 64))))
-WRONG_VAULT = VaultKeys.derive(Secret(bytes(range(1, 33))))
+WRONG_EPOCH = Epoch(1, Secret(bytes(range(1, 33))))
 WRONG_HOUSE = HouseKeys.derive(Secret(bytes(range(33, 65))))
 
-BOND = Bond(DEVICE, False, HOUSE.record_id(WHO), b"\xbb" * 32, b"\xcc" * 32)
+MODEL, RECEIPT = b"\xcc" * 32, b"\xbb" * 32
+PLACE = Place(DEVICE, False, HOUSE.record_id(WHO), MODEL)
+LONG_CARD, OTHER_LONG_CARD = "00112233445566778899AABBCCDDEEFF", "0F112233445566778899AABBCCDDEEFF"
+HOLDER = holder_key(LONG_CARD, PLACE.record)
 
 
 def captures(count: int = 3, dimension: int = 16, seed: int = 1) -> npt.NDArray[np.float32]:

@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatevault.vault.keys import HouseKeys, Secret, VaultKeys
+from gatevault.vault.keys import Epoch, HouseKeys, Secret, holder_key, random_epoch
 from tests.core.samples import shows
-from tests.vault.samples import CARD, HOUSE, WHO
+from tests.vault.samples import CARD, HOUSE, LONG_CARD, WHO
 
 ROOT = bytes(range(32))
 HOUSE_PARTS = ("registry", "card", "link", "journal", "ledger", "receipts")
 VECTORS = {
-    "wrap": "282b384ae29e56a67f9d326af3af09395c4512ce8822361438d20bbd5a68713c",
     "registry": "ee16d8eea10355c80a9fd2eb880e2e4caece276ce865b9bf93368813f952707f",
     "card": "23b4257f1539990e2439a45c72c9b7a68e7fa1e0c93f593c6cb8c01cf2cd83e1",
     "link": "2497608e9c3942ce780af11c78fdd7ea089df1f1dfc4b3023cb471e027178bc4",
@@ -28,8 +27,8 @@ VECTORS = {
 
 
 def subkeys(root: bytes) -> dict[str, bytes]:
-    vault, house = VaultKeys.derive(Secret(root)), HouseKeys.derive(Secret(root))
-    keys = {"wrap": vault.wrap.reveal()}
+    house = HouseKeys.derive(Secret(root))
+    keys = {}
     for part in HOUSE_PARTS:
         key = getattr(house, part)
         keys[part] = key.reveal() if isinstance(key, Secret) else bytes(key)
@@ -80,6 +79,22 @@ def test_a_record_id_is_not_computed_from_anything_in_the_registry() -> None:
             assert guess.digest()[:16] != ours
 
 
+def test_a_holders_key_is_of_their_card_and_their_record() -> None:
+    record = HOUSE.record_id(WHO)
+    by_hashlib = hashlib.blake2b(LONG_CARD.encode(), digest_size=32, salt=record, person=b"gv/holder-key/v1")
+    key = holder_key(LONG_CARD, record).reveal()
+    assert key == by_hashlib.digest()
+    assert key.hex() == "bfeda07be8ccbdb1d62781e6d620e351e7f064b0b2ea47fb565e781ac2bfa864"
+    assert key not in (holder_key(LONG_CARD, bytes(16)).reveal(), holder_key(LONG_CARD[1:], record).reveal())
+
+
+def test_epochs_are_drawn_and_not_derived() -> None:
+    first = random_epoch(1)
+    nexts = [first.next() for _ in range(50)]
+    assert {epoch.number for epoch in nexts} == {2}
+    assert len({epoch.key.reveal() for epoch in (first, *nexts)}) == 51
+
+
 # --- secrets -------------------------------------------------------------------------------------
 
 
@@ -87,15 +102,15 @@ def test_a_record_id_is_not_computed_from_anything_in_the_registry() -> None:
 def test_a_secret_does_not_show_itself(key: bytes) -> None:
     secret = Secret(key)
     assert secret.reveal() == key
-    for shown in (repr(secret), str(secret), f"{secret}", repr([secret]), f"{VaultKeys(secret)!r}"):
+    for shown in (repr(secret), str(secret), f"{secret}", repr([secret]), f"{Epoch(1, secret)!r}"):
         assert not shows(shown, key)
         assert not shows(shown, key[:4])
 
 
 def test_no_derived_key_shows_itself() -> None:
     for name, key in subkeys(ROOT).items():
-        for keys in (VaultKeys.derive(Secret(ROOT)), HouseKeys.derive(Secret(ROOT))):
-            assert not shows(f"{keys!r}{keys}", key), name
+        keys = HouseKeys.derive(Secret(ROOT))
+        assert not shows(f"{keys!r}{keys}", key), name
 
 
 def test_a_secret_is_neither_pickled_nor_copied() -> None:

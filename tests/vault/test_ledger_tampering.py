@@ -274,7 +274,7 @@ def test_another_device_or_key_does_not_open_it(tampered: Path) -> None:
 
 
 def sealed_anew(header: EntryHeader, salt: bytes, payload: dict[str, Any]) -> bytes:
-    bond = associated("ledger", DEVICE.encode(), header.leaf(), b"op-1")
+    bond = associated("ledger", DEVICE.encode(), header.leaf(), HOUSE.entry_op("op-1").encode())
     return seal(HOUSE.journal, salt + canonical(payload), bond)
 
 
