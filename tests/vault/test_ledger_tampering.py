@@ -378,5 +378,5 @@ def test_a_ledger_that_was_emptied_is_as_a_new_one_and_misses_its_states_first_e
     emptied = open_ledger(tampered)
     assert problems(emptied) == []
     with pytest.raises((StateError, LedgerBrokenError)):
-        check_bench_flag(emptied, Device(FORMAT, DEVICE, False, "file"))
+        check_bench_flag(emptied, Device(FORMAT, DEVICE, False))
     emptied.close()

@@ -20,19 +20,21 @@ from gatevault.core.errors import (
     WrongKeyError,
 )
 from gatevault.core.jcs import canonical
+from gatevault.vault.record import seal_template
 from gatevault.vault.registry import Registry, TodoKind, card_snapshot, open_card_snapshot
-from gatevault.vault.sealing import seal_template
-from gatevault.vault.templates import TemplateStore
+from gatevault.vault.templates import Row, TemplateStore
 from tests.core.samples import receipt, shows
 from tests.vault.samples import (
-    BOND,
     CARD,
     DEVICE,
+    EPOCH,
     HOUSE,
+    MODEL,
     NAME,
     OTHER,
     OTHER_CARD,
-    VAULT,
+    PLACE,
+    RECEIPT,
     WHO,
     WRONG_HOUSE,
     captures,
@@ -298,10 +300,11 @@ def test_no_file_holds_a_name_a_number_or_an_unkeyed_hash_of_one(path: Path, ful
 
 def test_the_two_files_do_not_join(path: Path, full: Registry) -> None:
     vault = path.with_name("vault.db")
-    store = TemplateStore(vault, DEVICE)
+    store = TemplateStore(vault)
     for who in (WHO, OTHER):
         record = HOUSE.record_id(who)
-        store.put(record, BOND.model, seal_template(VAULT.wrap, BOND, captures()))
+        template = seal_template(EPOCH, PLACE, RECEIPT, captures(), 3)
+        store.put(Row(record, MODEL, template), owe_rotation=False)
     registry, templates = raw(path), raw(vault)
     for who in (WHO, OTHER):
         record = HOUSE.record_id(who)
