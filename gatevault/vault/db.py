@@ -5,6 +5,7 @@ One connection a file, used by one thread at a time (the daemon's storage thread
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from gatevault.core.errors import StoreCorruptError, StoreError, StoreFullError
+from gatevault.vault.remains import Remain, remains
 
 BUSY_MS: Final = 2_000
 """How long to wait for another process that reads the file (a backup, an auditor)."""
@@ -50,6 +52,7 @@ class Database:
         """Open or make `path`. StoreError family; a damaged file is refused, not repaired."""
         self._what = what
         self._path = path
+        self._raw: int | None = None
         with plain_errors(what):
             # The daemon's storage thread is not the one that opens; calls never overlap.
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -124,5 +127,28 @@ class Database:
             copy.execute("VACUUM")
             return copy.serialize()
 
+    def remains(self) -> list[Remain]:
+        """What deleted rows have left in the bytes of the file, its WAL brought in first. StoreError family."""
+        self.checkpoint()
+        try:
+            if self._raw is None:
+                # Stays open as long as the connection: closing it would drop SQLite's own locks on the file.
+                self._raw = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            return remains(_whole(self._raw))
+        except OSError as error:
+            raise StoreError(f"{self._what} cannot be read ({error.strerror}): check the disk.") from None
+        except ValueError as error:
+            raise StoreCorruptError(f"{self._what} cannot be followed page by page: {error}.") from None
+
     def close(self) -> None:
         self._connection.close()
+        if self._raw is not None:
+            os.close(self._raw)
+            self._raw = None
+
+
+def _whole(handle: int) -> bytes:
+    content = bytearray()
+    while part := os.pread(handle, 1 << 20, len(content)):
+        content += part
+    return bytes(content)

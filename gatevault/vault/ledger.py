@@ -39,6 +39,7 @@ from gatevault.vault.db import Database
 from gatevault.vault.keys import HouseKeys
 from gatevault.vault.ledger_rows import RowBoxes, readable
 from gatevault.vault.notes import is_signed, signed_note, verifier_key
+from gatevault.vault.remains import Remain
 
 _SCHEMA: Final = """
 CREATE TABLE entries (i INTEGER PRIMARY KEY, header BLOB NOT NULL, payload BLOB, op TEXT UNIQUE);
@@ -209,6 +210,10 @@ class Ledger:
     def templates(self) -> int:
         """How many templates live by the entries, counted on from the last `payloads-erased`."""
         return retained.templates(self._db, self._rows)
+
+    def remains(self) -> list[Remain]:
+        """What erased payloads have left in the bytes of the file; as for the registry."""
+        return self._db.remains()
 
     def tidy(self) -> None:
         """Bring the write-ahead log into the file and empty it, so that erased payloads are gone from both."""

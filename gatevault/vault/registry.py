@@ -36,6 +36,7 @@ from gatevault.core.errors import (
 from gatevault.core.jcs import canonical
 from gatevault.vault.db import Database
 from gatevault.vault.keys import HouseKeys
+from gatevault.vault.remains import Remain
 from gatevault.vault.sealing import associated, seal, unseal
 
 _SCHEMA: Final = """
@@ -165,6 +166,10 @@ class Registry:
     def rebuild(self) -> None:
         """Write the file anew: rows in the order of their ids, and nothing of deleted ones between them."""
         self._db.rebuild()
+
+    def remains(self) -> list[Remain]:
+        """What deleted rows have left in the bytes of the file: between two `tidy`, pieces of pages."""
+        return self._db.remains()
 
     def tidy(self) -> None:
         """`rebuild` where anything changed since the last time, or may have before this start."""

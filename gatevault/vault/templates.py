@@ -17,6 +17,7 @@ from typing import Final
 from gatevault.core.errors import RecordRefusedError, StoreCorruptError
 from gatevault.vault.db import Database
 from gatevault.vault.record import SealedTemplate
+from gatevault.vault.remains import Remain
 
 _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -110,6 +111,15 @@ class TemplateStore:
         """The ids that either table has."""
         found = self._db.rows("SELECT record FROM templates UNION SELECT record FROM keys")
         return {row[0] for row in found if isinstance(row[0], bytes)}
+
+    def foreign(self) -> int:
+        """Rows of either table whose id is no bytes: `records` does not name them."""
+        query = "SELECT record FROM templates UNION ALL SELECT record FROM keys"
+        return sum(not isinstance(row[0], bytes) for row in self._db.rows(query))
+
+    def remains(self) -> list[Remain]:
+        """What deleted rows have left in the bytes of the file."""
+        return self._db.remains()
 
     def erase(self, record: bytes) -> bool:
         """Delete a record where the epoch cannot be rotated now, and note that it must be; whether one was there.

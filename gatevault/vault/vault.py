@@ -21,6 +21,7 @@ from gatevault.core.errors import RecordRefusedError, StoreError, StoreFullError
 from gatevault.vault.keys import Epoch, Secret, random_epoch
 from gatevault.vault.providers.port import KeyProvider
 from gatevault.vault.record import Captures, Mode, Place, mode_of, open_template, rewrap, seal_template
+from gatevault.vault.remains import Remain
 from gatevault.vault.ring import Ring
 from gatevault.vault.sealing import associated, seal, unseal
 from gatevault.vault.templates import Row, TemplateStore
@@ -123,6 +124,19 @@ class Vault:
     def records(self) -> set[bytes]:
         """The ids of all records, readable or not."""
         return self._store.records()
+
+    def foreign(self) -> int:
+        """Rows that no record of ours has: somebody else wrote them."""
+        return self._store.foreign()
+
+    def remains(self) -> list[Remain]:
+        """What deleted rows have left in the bytes of `vault.db`."""
+        return self._store.remains()
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a rotation is owed, or was begun and not ended, as far as is known while locked: `settle`."""
+        return self._stale or self._store.owed
 
     # --- destruction -------------------------------------------------------------------------
 
