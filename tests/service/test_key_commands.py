@@ -249,6 +249,8 @@ def test_a_key_file_that_cannot_be_replaced_leaves_the_purge_owed(
     assert quick.walk_up()["resident"] == one
     assert quick.todos() == 1
     obstacle.rmdir()
+    epoch = quick.ask(control.KeyShow())["epoch"]
+    assert quick.json("key", "rotate")["epoch"] == epoch + 1, "without a restart"
     quick.ask(control.VaultLock())
     assert quick.ask(control.VaultUnlock())["finished"] == 1
     assert quick.todos() == 0

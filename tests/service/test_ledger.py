@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -23,6 +24,7 @@ from gatevault.service.faces import fingerprint
 from gatevault.vault.audit import audit_bundle
 from gatevault.vault.ledger import PAGE, Ledger
 from gatevault.vault.registry import TodoKind
+from gatevault.vault.vault import Vault
 from tests.bench import QUICK, Bench, configure, copied, eventually
 from tests.service.inside import Inside, inside, now
 from tests.service.peer import MODEL, Peer, Script, person, shows
@@ -97,10 +99,9 @@ def test_a_template_that_no_entry_tells_of_is_a_finding(bench: Bench) -> None:
     assert bench.stop() == 0
 
     async def smuggle(rooms: Inside) -> list[dict[str, Any]]:
-        store = rooms.stores.need_templates()
-        held = store.get(store.records()[0])
-        assert held is not None
-        store.put(b"\x07" * 16, *held)
+        vault = rooms.stores.need_open_vault()
+        held = next(vault.rows())
+        vault.put(dataclasses.replace(held, record=b"\x07" * 16))
         return await found(rooms)
 
     (problem,) = inside(bench, now(), smuggle)
@@ -113,7 +114,7 @@ def test_an_erasure_that_is_owed_is_counted_once(bench: Bench, one: str, monkeyp
     async def work(rooms: Inside) -> None:
         house = rooms.house
         with monkeypatch.context() as patch:
-            patch.setattr(type(house.stores.need_templates()), "erase", full)
+            patch.setattr(Vault, "erase", full)
             for _ in range(2):
                 with pytest.raises(StoreFullError):
                     await rooms.erasure.purge(one)
@@ -144,21 +145,20 @@ def test_an_enrolment_that_was_never_entered_is_not_taken_off(
     async def work(rooms: Inside) -> None:
         house = rooms.house
         await rooms.erasure.purge(one)
-        record = house.stores.house.record_id(one)
 
         def enrol() -> None:
             captures = np.stack([person(1)]).astype(np.float32)
-            sealed = rooms.faces.seal(one, rooms.faces.require_consent(one), captures, bytes.fromhex(MODEL))
-            detail = {"record": record.hex(), "sealed": fingerprint(sealed)}
+            row = rooms.faces.seal(one, rooms.faces.require_consent(one), captures, bytes.fromhex(MODEL))
+            detail = {"record": row.record.hex(), "sealed": fingerprint(row)}
             todo = house.todo(TodoKind.ENROL, one, EntryType.ENROLLED, {"replaces": False}, **detail)
             house.stores.need_registry().put_todo(todo)
-            house.stores.need_templates().put(record, bytes.fromhex(MODEL), sealed)
+            house.stores.need_open_vault().put(row)
 
         with monkeypatch.context() as patch:
             patch.setattr(Ledger, "append", full)
             await house.storage.run(enrol)
             if vault_too:
-                patch.setattr(type(house.stores.need_templates()), "erase", full)
+                patch.setattr(Vault, "erase", full)
             with pytest.raises(StoreFullError) if vault_too else nullcontext():
                 await rooms.erasure.purge(one)
         assert len(house.stores.need_registry().todos()) == 2

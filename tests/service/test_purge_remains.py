@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gatevault.cli.backup import fetch
 from gatevault.core import control
 from gatevault.core.errors import RecordRefusedError, VaultLockedError, WrongKeyError
 from gatevault.service.making import make_state
@@ -118,10 +119,7 @@ def home(kind: str, request: pytest.FixtureRequest, tmp_path: Path, seeing: Seei
 
 
 def backup(bench: Bench, recipient: str) -> bytes:
-    size, data = bench.ask(control.BackupMake(recipient))["bytes"], b""
-    while len(data) < size:
-        data += bench.ask(control.BackupPage(len(data)))["data"]
-    return data
+    return fetch(bench.root, bench.ask(control.BackupMake(recipient)))
 
 
 def held(root: Path) -> dict[str, bytes]:

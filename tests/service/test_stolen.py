@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gatevault.cli.backup import fetch
 from gatevault.core import control
 from gatevault.service.stores import open_stores
 from gatevault.vault.backup import new_recovery_key
@@ -157,10 +158,7 @@ def stolen(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Stolen:
         bench.ask(control.ConsentWithdraw(who["3003456789"]))
         bench.ask(bench.consent(who["3003456789"], "3003456789"))
         recipient = new_recovery_key(folder / "recovery.key")
-        size = bench.ask(control.BackupMake(recipient))["bytes"]
-        backup = b""
-        while len(backup) < size:
-            backup += bench.ask(control.BackupPage(len(backup)))["data"]
+        backup = fetch(bench.root, bench.ask(control.BackupMake(recipient)))
         bench.ask(control.VaultLock())
         bench.ask(control.ConsentWithdraw(who["4004567890"]))
         bench.kill9()

@@ -58,7 +58,7 @@ def test_from_nothing_to_withdrawal(bench: Bench, faces: Faces) -> None:
     withdrawn = bench.ask(control.ConsentWithdraw(one))["certificate"]
     assert withdrawn["certificate"]["receipt"] == given["receipt"]
     assert withdrawn["certificate"]["template_was_there"] is True
-    assert "does not" not in withdrawn["certificate"]["method"]
+    assert withdrawn["certificate"]["keys_rotated"] is True
     assert withdrawn["certificate"]["does_not_prove"]
     assert len(withdrawn["signature"]) == 128
     assert bench.walk_up(faces.one_later)["decision"] == "deny"
