@@ -55,6 +55,8 @@ class _Check:
     known: bool = True
     """Whether the registry could be read: a record whose resident is not found is an orphan only then."""
     residents: dict[bytes, str] = field(default_factory=dict)
+    latest: dict[str, Receipt] = field(default_factory=dict)
+    """Residents' latest receipts, verified once: most records open under them."""
     owed: dict[str, TodoKind] = field(default_factory=dict)
 
     def tell(self, store: str, problem: str, record: bytes | None = None, resident: str | None = None) -> None:
@@ -79,8 +81,12 @@ class _Check:
         self.residents = {self.stores.house.record_id(name): name for name in registry.residents()}
         self.known = True
         self._attempt(_REGISTRY, lambda: self._owed(registry))
-        self._attempt(_REGISTRY, registry.check)
+        self._attempt(_REGISTRY, lambda: self._everybody(registry))
         self._remains(_REGISTRY, registry.remains, _FREE)
+
+    def _everybody(self, registry: Registry) -> None:
+        found = registry.check()
+        self.latest = {resident: receipt for resident, (_, receipt) in found.items() if receipt is not None}
 
     def _owed(self, registry: Registry) -> None:
         for todo in registry.todos():
@@ -136,7 +142,16 @@ class _Check:
         self.holders += mode is Mode.HOLDER
         if resident is None:
             return
-        chain, others = _chain([r for r, _ in self.stores.need_registry().receipts(resident)])
+        latest = self.latest.get(resident)
+        well = latest is not None and latest.mode is KeyMode.DEVICE and latest.events[-1].state not in _ENDED
+        if latest is not None and well and mode is Mode.DEVICE and _opens(vault, row, latest):
+            self.opened += 1
+        else:
+            self._compare(vault, row, resident, mode)
+
+    def _compare(self, vault: Vault, row: Row, resident: str, mode: Mode) -> None:
+        """A record and all consents of its resident: one of those that live must carry it."""
+        chain, others = _chain([receipt for receipt, _ in self.stores.need_registry().receipts(resident)])
         if resident not in self.owed and (not chain or chain[0].events[-1].state in _ENDED):
             self.tell(_VAULT, "A template without a consent that could carry it.", row.record, resident)
         if mode is Mode.HOLDER:

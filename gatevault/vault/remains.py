@@ -13,9 +13,9 @@ Three leftovers of SQLite that hold nothing of a row are passed over: stale page
 stale offsets of cells behind a page's pointers, and the header of a free block that the room before the cells
 has swallowed (`_ghosts`). The format: https://www.sqlite.org/fileformat2.html
 
-What was seen (SQLite 3.40, `secure_delete` on): after VACUUM nothing remains. Without it free pages are zero,
-but where SQLite moves cells between pages it leaves up to a few dozen bytes of them in the room between
-pointers and cells; now and then that is a piece of a row that was deleted since.
+Seen with SQLite 3.40 and `secure_delete`: after VACUUM nothing remains in tables without rowid, elsewhere at most a
+copy of a live index entry. Without VACUUM free pages are zero, but where SQLite moves cells between pages some
+bytes of them stay in the room before the cells, now and then of a row that was deleted since.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ _LEAF_TABLE: Final = 13
 _INTERIOR: Final = (2, _INTERIOR_TABLE)
 _KINDS: Final = (*_INTERIOR, 10, _LEAF_TABLE)
 _LEAST_CELL: Final = 4
-_ROOT_COLUMN: Final = 3
-"""`rootpage` in a row of sqlite_schema: after type, name and tbl_name."""
+_ROOT_COLUMN: Final = 3  # in a row of sqlite_schema: after type, name and tbl_name
 
 
 class Where(StrEnum):
@@ -73,12 +72,12 @@ class _Walk:
     def __init__(self, content: bytes) -> None:
         if len(content) < _HEADER or content[:16] != _MAGIC or content[20] != 0 or any(content[52:56]):
             raise ValueError("not an SQLite file of ours")
-        self._size = int.from_bytes(content[16:18], "big")
-        self._size = 65536 if self._size == 1 else self._size
-        if not self._size or len(content) % self._size:
-            raise ValueError("not a whole number of pages")
+        size = int.from_bytes(content[16:18], "big")
+        self._size = 65536 if size == 1 else size
         self._content = content
-        self._pages = len(content) // self._size
+        self._pages, rest = divmod(len(content), self._size or 1)
+        if not self._size or rest:
+            raise ValueError("not a whole number of pages")
         self._used = bytearray(self._pages + 1)
         self._remains: list[Remain] = []
 
@@ -158,16 +157,13 @@ class _Walk:
 
     def _cell(self, page: bytes, kind: int, at: int) -> tuple[int, int, int, int]:
         """Child page or 0; where the payload begins; its whole length; where its part on this page ends."""
-        child = 0
-        if kind in _INTERIOR:
-            child, at = _u32(page, at), at + 4
-        if kind == _INTERIOR_TABLE:
-            _, at = _varint(page, at)
-            return child, at, 0, at
+        child, at = (_u32(page, at), at + 4) if kind in _INTERIOR else (0, at)
         size, at = _varint(page, at)
+        if kind == _INTERIOR_TABLE:  # a row's number alone
+            return child, at, 0, at
+        most = (self._size - 12) * 64 // 255 - 23
         if kind == _LEAF_TABLE:
-            _, at = _varint(page, at)
-        most = self._size - 35 if kind == _LEAF_TABLE else (self._size - 12) * 64 // 255 - 23
+            most, (_, at) = self._size - 35, _varint(page, at)
         if size <= most:
             return child, at, size, at + size
         least = (self._size - 12) * 32 // 255 - 23
@@ -227,8 +223,7 @@ def _root(payload: bytes) -> int:
     while at < header:
         kind, at = _varint(payload, at)
         kinds.append(kind)
-    skip = sum(_length(kind) for kind in kinds[:_ROOT_COLUMN])
-    begin, kind = header + skip, kinds[_ROOT_COLUMN]
+    begin, kind = header + sum(map(_length, kinds[:_ROOT_COLUMN])), kinds[_ROOT_COLUMN]
     return int.from_bytes(payload[begin : begin + _length(kind)], "big") or (1 if kind == 9 else 0)
 
 
