@@ -101,7 +101,7 @@ def build_aside(
     root = root.absolute()
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise StateError(f"{root} is not empty: choose another directory. Nothing was changed.")
-    os.umask(0o077)
+    umask = os.umask(0o077)
     _sweep(root)
     draft = root.with_name(f".{root.name}.{secrets.token_hex(4)}.new")
     paths = StatePaths(draft)
@@ -129,6 +129,7 @@ def build_aside(
         shutil.rmtree(draft, ignore_errors=True)
         if lock is not None:
             lock.release()
+        os.umask(umask)
 
 
 def _sweep(root: Path) -> None:

@@ -38,6 +38,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, mode)  # exactly this, whatever the umask
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

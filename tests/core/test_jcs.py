@@ -58,7 +58,7 @@ def test_tuples_are_lists_and_enumerated_words_are_words() -> None:
         "\ud800",
         {"\udfff": 1},
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_has_no_plain_form_is_refused_wherever_it_is(value: object) -> None:
     for wrapped in (value, [value], {"name": [1, value]}):

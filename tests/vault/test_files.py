@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +95,23 @@ def test_a_file_and_its_name_are_both_synced(path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_new_file_is_never_written_over_another(path: Path) -> None:
-    files.write_new(path, b"first", 0o640)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    files.write_new(path, b"first")
     with pytest.raises(FileExistsError):
         files.write_new(path, b"second")
     assert path.read_bytes() == b"first"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize("write", [files.write_new, files.replace])
+def test_a_file_has_the_mode_asked_for_under_any_umask(
+    path: Path, write: Callable[[Path, bytes, int], None], umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        write(path, b"content", 0o640)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 def test_a_new_file_that_could_not_be_written_is_not_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
