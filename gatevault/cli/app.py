@@ -10,6 +10,7 @@ import typer
 from gatevault.cli import lab, people, vault
 from gatevault.cli.backup import backup
 from gatevault.cli.ledger import ledger
+from gatevault.cli.models import models
 from gatevault.cli.output import DEFAULT, Json, State, answer, do, findings, plain_errors
 from gatevault.core import control
 from gatevault.service.doctor import examine
@@ -30,6 +31,7 @@ app.add_typer(people.consent, name="consent")
 app.add_typer(vault.vault, name="vault")
 app.add_typer(vault.key, name="key")
 app.add_typer(backup, name="backup")
+app.add_typer(models, name="models")
 app.add_typer(door, name="door")
 app.add_typer(ledger, name="ledger")
 lab.register(app)
@@ -93,13 +95,20 @@ def enrol(
         str | None,
         typer.Option(metavar="NUMBER", help="On a bench: the card that a holder-key template opens with."),
     ] = None,
+    another: Annotated[
+        bool,
+        typer.Option(
+            "--another-person",
+            help="They resemble a resident, and you saw that they are two: both then use their cards.",
+        ),
+    ] = False,
     state: State = DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Take captures of a resident who has consented, and seal them."""
     with plain_errors(as_json):
         resident = people.resident_id(resident)
-    do(state, as_json, control.Enrol(resident, _absolute(camera), tap))
+    do(state, as_json, control.Enrol(resident, _absolute(camera), tap, another))
 
 
 @app.command()

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gatevault.cli.output import Json, answer, plain_errors, say
+
+
+class Model(StrEnum):
+    """Models whose errors can be told."""
+
+    DLIB = "dlib"
+    MOBILEFACENET = "mobilefacenet"
+    FUSED = "fused"
 
 
 def register(app: typer.Typer) -> None:
@@ -27,21 +36,66 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def evaluate(
-        path: Annotated[Path, typer.Argument(help="A folder of resident_NN/ and strangers/ photographs.")],
-        residents: Annotated[int | None, typer.Option(min=1, help="At most so many residents.")] = None,
-        strangers: Annotated[int | None, typer.Option(min=0, help="At most so many strangers.")] = None,
+        path: Annotated[Path, typer.Argument(help="An .npz of embeddings, or a folder of people's photographs.")],
+        model: Annotated[Model, typer.Option(help="Whose errors.")] = Model.DLIB,
+        residents: Annotated[int | None, typer.Option(min=1, help="How many residents there are.")] = None,
+        fpir: Annotated[
+            float, typer.Option(min=1e-6, max=0.5, help="Share of strangers let in, as asked.")
+        ] = 0.001,
+        frames: Annotated[int, typer.Option(min=1, max=30, help="Photographs fused into one search.")] = 1,
+        draws: Annotated[int, typer.Option(min=1, max=1000, help="Draws of residents.")] = 10,
+        fit: Annotated[
+            bool, typer.Option("--fit", help="Calibrate on half the people, search the others.")
+        ] = False,
+        calibration: Annotated[
+            Path | None, typer.Option(help="With --fit: write a calibration fitted on all of them here (.cal).")
+        ] = None,
+        by_group: Annotated[
+            bool, typer.Option("--by-group", help="False matches within groups of people.")
+        ] = False,
+        fmr: Annotated[float, typer.Option(min=1e-6, max=0.5, help="False-match rate of one comparison.")] = 1e-4,
+        strangers: Annotated[
+            Path | None, typer.Option(help="An .npz by group, whose people walk up as strangers too.")
+        ] = None,
+        networks: Annotated[
+            Path | None, typer.Option(help="For photographs: the folder of the networks' files.")
+        ] = None,
+        page: Annotated[
+            Path | None, typer.Option(help="Write a DET plot and an HTML page into this folder.")
+        ] = None,
+        walk_up: Annotated[
+            bool, typer.Option("--walk-up", help="Walk the photographs up to a real bench daemon, end to end.")
+        ] = False,
         as_json: Json = False,
     ) -> None:
-        """Walk people up to a real bench daemon and count right and wrong."""
-        from gatevault.lab.evaluate import evaluate as measure
+        """How often it is wrong: FPIR and FNIR with intervals, thresholds, rates by group."""
+        from gatevault.lab import evaluate as lab
 
+        request = lab.Request(model.value, residents, fpir, fmr, frames, draws, fit)
         with plain_errors(as_json):
-            answer(measure(path, residents, strangers, say), as_json)
+            if walk_up:
+                from gatevault.lab.end_to_end import end_to_end
+
+                body = end_to_end(path, residents, say=say)
+            elif by_group:
+                body = lab.evaluate_groups(path, request)
+            else:
+                body, figures = lab.evaluate_people(path, request, strangers, networks, say)
+                lab.keep(calibration, figures)
+            if page is not None and not walk_up:
+                from gatevault.lab.page import write
+
+                write(body, page)
+                body["page"] = str(page)
+            answer(body if as_json else {k: v for k, v in body.items() if k != "det"}, as_json)
 
     @app.command()
-    def bench(as_json: Json = False) -> None:
-        """Time a recognised frame here, beside face_recognition, and a search among residents."""
+    def bench(
+        yunet: Annotated[Path | None, typer.Option(help="YuNet's file, to be timed as well.")] = None,
+        as_json: Json = False,
+    ) -> None:
+        """Time a frame and a walk-up here, beside face_recognition, and a search among residents."""
         from gatevault.lab.bench import bench as measure
 
         with plain_errors(as_json):
-            answer(measure(), as_json)
+            answer(measure(yunet=yunet), as_json)

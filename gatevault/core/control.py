@@ -84,11 +84,13 @@ class ConsentShow(Message, frozen=True, tag="consent-show"):
 
 
 class Enrol(_Private, frozen=True, tag="enrol"):
-    """`tap` stands, on a bench, for the card of a resident whose template opens with it."""
+    """`tap` stands, on a bench, for the card of a resident whose template opens with it. `another`: an admin saw
+    that this is another person than the resident whom they resemble."""
 
     resident: ResidentId
     camera: Uri | None = None
     tap: CardText | None = None
+    another: bool = False
 
 
 class Purge(Message, frozen=True, tag="purge"):

@@ -43,6 +43,12 @@ class BenchOnlyError(GateVaultError):
     code = "bench-only"
 
 
+class CalibrationError(GateVaultError):
+    """There are no usable figures for the networks in use: no face can be decided on."""
+
+    code = "calibration"
+
+
 class VaultLockedError(GateVaultError):
     """The key of the templates is not there: faces are off, cards work."""
 
@@ -125,6 +131,12 @@ class EnrolmentError(GateVaultError):
     """The captures do not make a template."""
 
     code = "enrolment"
+
+
+class DuplicateError(GateVaultError):
+    """The captures may be of a resident who is enrolled already, under another name."""
+
+    code = "duplicate"
 
 
 class CameraError(GateVaultError):

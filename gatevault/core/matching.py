@@ -1,26 +1,38 @@
 """From the scans of one look to one resident, or nobody.
 
-Each frame's embedding is brought to unit length and the mean over frames is compared, by cosine,
-with each resident's mean template. (FACTS of the project: at equal false matches this misses a
-half to a third fewer residents than the nearest Euclidean template; the usual 0.6 tolerance admits
-four strangers of five at 300 residents.) One frame never decides.
+Each frame's embedding is brought to unit length, and the mean over frames, weighted by quality, is compared with
+each resident's mean template by the normalised score of `core.calibration`, whose threshold follows from the FPIR
+that the site asks for, the number of residents and the number of frames. One frame never decides.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from gatevault.core.calibration import Calibration
+from gatevault.core.normalisation import Normaliser
 from gatevault.core.settings import MatchSettings
-from gatevault.core.types import Match, NoMatch, Reason, Vector, check_vector
+from gatevault.core.types import Match, NoMatch, Quality, Reason, Vector, check_vector
 from gatevault.core.wiped import wiped
 from gatevault.core.wire import Hint, LookEnd
 
-Gallery = npt.NDArray[np.float32]
-"""Residents' mean templates as unit rows, shape (n, d), float32."""
+Rows = npt.NDArray[np.float32]
+"""Unit vectors, one a row, shape (n, d), float32."""
+
+LEAST_WEIGHT: Final = 0.25
+"""Weight of the worst frame that is usable at all, beside 1 for a good one."""
+
+GOOD_SIZE: Final = 110.0
+GOOD_SHARPNESS: Final = 60.0
+TURNED: Final = 0.5
+"""Box width in pixels and sharpness from which a frame counts fully, and the yaw at which it counts least."""
 
 
 def unit(vector: Vector) -> Vector:
@@ -29,11 +41,44 @@ def unit(vector: Vector) -> Vector:
     return np.divide(vector, np.linalg.norm(vector), out=np.empty_like(vector))
 
 
-def template_mean(captures: npt.NDArray[np.float32]) -> Vector:
+def template_mean(captures: Rows, normaliser: Normaliser) -> Vector:
     """The unit mean of unit captures, shape (k, d) to (d,). The caller wipes it. ValueError if they cancel out."""
     with wiped(np.empty(captures.shape[1], dtype=np.float32)) as total:
         np.add.reduce(captures, axis=0, out=total)
-        return unit(total)
+        return normaliser.unit(total)
+
+
+def weight(quality: Quality) -> float:
+    """How much a frame counts in the fusion, LEAST_WEIGHT to 1: large, sharp and frontal faces embed best."""
+    size = min(1.0, quality.size / GOOD_SIZE)
+    sharp = min(1.0, max(0.0, quality.sharpness) / GOOD_SHARPNESS)
+    frontal = 1.0 - min(1.0, abs(quality.yaw) / TURNED) / 2.0
+    return max(LEAST_WEIGHT, float(size * math.sqrt(sharp) * frontal))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gallery:
+    """Who may be matched: a view of the templates in RAM."""
+
+    residents: Sequence[str]
+    rows: Rows = field(repr=False)
+    """Row i is the unit mean template of `residents[i]`."""
+    penalties: npt.NDArray[np.float32] = field(repr=False)
+    """`Calibration.penalty` of each row, shape (n,)."""
+    alike: Set[str] = frozenset()
+    """Residents whose template another one's is too like: their faces are refused, for the card."""
+
+    def scores(self, probe: Vector) -> npt.NDArray[np.float32]:
+        """Normalised scores of a probe, shape (d,), but for its own penalty: shape (n,)."""
+        scores: npt.NDArray[np.float32] = np.vecdot(self.rows, probe)
+        scores -= self.penalties
+        return scores
+
+
+def nearer(template: Vector, least: float, gallery: Gallery, calibration: Calibration) -> list[str]:
+    """Residents whose templates reach the score `least` with this mean template, shape (d,)."""
+    least += calibration.penalty(template)
+    return [gallery.residents[int(i)] for i in np.flatnonzero(gallery.scores(template) >= least)]
 
 
 class Fusion:
@@ -45,21 +90,22 @@ class Fusion:
     some template.
     """
 
-    def __init__(self, dimension: int, same_person: float) -> None:
-        """`same_person`: least cosine of a frame to the mean of those before it."""
-        self._sum = np.zeros(dimension, dtype=np.float32)
-        self._same_person = same_person
+    def __init__(self, calibration: Calibration) -> None:
+        self._sum = np.zeros(calibration.dimension, dtype=np.float32)
+        self._normaliser = calibration.normaliser
+        self._same_person = calibration.figures.same_person
         self._count = 0
 
-    def add(self, embedding: Vector) -> None:
+    def add(self, embedding: Vector, weight: float = 1.0) -> None:
         """Take one more frame. ValueError if it is of another dimension or no vector."""
         if embedding.shape != self._sum.shape:
             raise ValueError("an embedding of another dimension than the look's")
         with wiped(unit(embedding)) as scaled:
-            if self._count and not float(self._sum @ scaled) >= self._same_person * float(
+            if self._count and not float(np.vecdot(self._sum, scaled)) >= self._same_person * float(
                 np.linalg.norm(self._sum)
             ):
                 self.wipe()
+            scaled *= np.float32(weight)
             self._sum += scaled
         self._count += 1
 
@@ -70,43 +116,48 @@ class Fusion:
 
     def probe(self) -> Vector:
         """The fused unit vector, a new array that the caller wipes."""
-        return unit(self._sum)
+        return self._normaliser.unit(self._sum)
 
     def wipe(self) -> None:
         self._sum.fill(0.0)
         self._count = 0
 
 
-def identify(probe: Vector, gallery: Gallery, residents: Sequence[str], settings: MatchSettings) -> Match | NoMatch:
-    """Compare a fused probe with the gallery (row i is `residents[i]`).
+def identify(
+    probe: Vector, frames: int, gallery: Gallery, calibration: Calibration, settings: MatchSettings
+) -> Match | NoMatch:
+    """Compare a probe fused from `frames` frames with the gallery.
 
-    UNSURE where the best resident passes the threshold without leading the second by the margin:
-    look-alikes then use the card.
+    UNSURE where the best resident passes the threshold but has a look-alike among the residents, or
+    does not lead the second by the margin: they use the card.
     """
-    if len(residents) != len(gallery):
+    count = len(gallery.residents)
+    if not count == len(gallery.rows) == len(gallery.penalties):
         raise ValueError("a gallery has one resident a row")
-    if not len(residents):
+    if not count:
         return NoMatch(Reason.NO_MATCH)
-    scores = np.vecdot(gallery, probe)
+    scores = gallery.scores(probe)
     best = int(np.argmax(scores))
     top = float(scores[best])
-    if not top >= settings.threshold:  # a NaN denies
+    threshold = calibration.threshold(count, frames, settings.fpir)
+    if not top - calibration.penalty(probe) >= threshold:  # a NaN denies
         return NoMatch(Reason.NO_MATCH)
-    if len(residents) > 1:
+    if count > 1:
         second = float(np.partition(scores, -2)[-2])
-        if top - second < settings.margin or top == second:  # a margin of 0 does not choose between equals
+        if top - second < settings.margin * calibration.spread or top == second:  # a margin of 0 chooses not either
             return NoMatch(Reason.UNSURE)
-    return Match(residents[best])
+    resident = gallery.residents[best]
+    return NoMatch(Reason.UNSURE) if resident in gallery.alike else Match(resident)
 
 
 def decide(
-    fusion: Fusion, gallery: Gallery, residents: Sequence[str], settings: MatchSettings
+    fusion: Fusion, gallery: Gallery, calibration: Calibration, settings: MatchSettings
 ) -> Match | NoMatch | None:
     """The decision over a look so far; None while too few frames were seen."""
     if fusion.count < settings.min_frames:
         return None
     with wiped(fusion.probe()) as probe:
-        return identify(probe, gallery, residents, settings)
+        return identify(probe, fusion.count, gallery, calibration, settings)
 
 
 _HINTS = {hint: Reason(hint.value) for hint in Hint}

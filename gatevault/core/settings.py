@@ -10,6 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from gatevault.core.models import ModelSettings
+
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 
@@ -35,8 +37,8 @@ class LookSettings(_Section, frozen=True):
     max_frame_age_ms: Annotated[int, Meta(ge=50, le=2_000)] = 300
     zone: tuple[Share, Share, Share, Share] = (0.0, 0.0, 1.0, 1.0)
     """Left, top, right, bottom as shares of the frame; a face counts if its centre lies inside."""
-    min_score: Annotated[float, Meta(ge=0.0, le=5.0)] = 0.4
-    """Detector score: dlib's HOG finds false boxes near 0.1, real faces mostly above 0.8."""
+    min_score: Annotated[float, Meta(ge=0.0, le=5.0)] | None = None
+    """Least detector score, in the detector's own scale; None: the detector's usual one (HOG 0.4, YuNet 0.7)."""
     min_size: Annotated[int, Meta(ge=20, le=1_000)] = 60
     """Narrowest face that embeds well; smaller is told to come closer."""
     min_exposure: Share = 0.12
@@ -52,18 +54,14 @@ class LookSettings(_Section, frozen=True):
 
 
 class MatchSettings(_Section, frozen=True):
-    """The decision over a look. Scores are cosines between averaged unit embeddings, -1 to 1.
+    """The decision over a look. The threshold follows from `fpir`, the number of residents and the frames fused."""
 
-    The defaults come from `gatevault evaluate` on LFW people (docs/recognition.md); dlib's network
-    gives strangers cosines near 0.9, so thresholds lie high.
-    """
-
-    threshold: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.96
-    margin: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.01
-    """Least lead over the second resident."""
+    fpir: Annotated[float, Meta(ge=1e-6, le=0.1)] = 0.001
+    """False-positive identification rate: the share of strangers' walk-ups that may be let in at most, where all
+    residents and the stranger are of the group that the network tells apart worst."""
+    margin: Annotated[float, Meta(ge=0.0, le=5.0)] = 0.5
+    """Least lead over the second resident, in deviations of strangers' scores (`Calibration.spread`)."""
     min_frames: Annotated[int, Meta(ge=2, le=30)] = 3
-    same_person: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.9
-    """Least cosine between a frame and the mean of those before it; below, somebody else has come."""
 
 
 class EnrolmentSettings(_Section, frozen=True):
@@ -71,10 +69,8 @@ class EnrolmentSettings(_Section, frozen=True):
 
     min_captures: Annotated[int, Meta(ge=1, le=16)] = 3
     max_captures: Annotated[int, Meta(ge=1, le=16)] = 8
-    agreement: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.955
-    """Least cosine of each capture to their mean: below it the captures show different people."""
-    novelty: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.998
-    """A capture closer than this to an earlier one adds nothing and is left out."""
+    min_quality: Share = 0.3
+    """Least `core.matching.weight` of a capture: stricter than what will do at the gate."""
 
     def __post_init__(self) -> None:
         if self.max_captures < self.min_captures:
@@ -130,6 +126,7 @@ class Settings(_Section, frozen=True):
 
     gate: GateSettings = GateSettings()
     look: LookSettings = LookSettings()
+    models: ModelSettings = ModelSettings()
     matching: MatchSettings = MatchSettings()
     enrolment: EnrolmentSettings = EnrolmentSettings()
     consent: ConsentSettings = ConsentSettings()

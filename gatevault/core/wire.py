@@ -17,16 +17,20 @@ import numpy as np
 from msgspec import Meta
 
 from gatevault.core.errors import ProtocolError
+from gatevault.core.models import ModelSettings
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import MAX_DIMENSION, Box, Quality, Scan, Vector
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of this protocol, told in `Hello` and `Ready`; peers of another version are refused."""
 
 MAX_FRAME: Final = 1024 * 1024
 """Longest frame in bytes: a resident's export is the largest message, a vector has 16 KiB at most."""
 
 HEADER: Final = 4
+
+MAX_SENTENCE: Final = 500
+"""Longest sentence for people in a message of vision's."""
 
 Nonce = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -40,12 +44,17 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
 
 
 class Hello(Message, frozen=True, tag="hello"):
-    """The daemon's first word: what vision may do. `bench` admits `file:` and `dir:` cameras."""
+    """The first word of all: what vision may do. `bench` admits `file:` and `dir:` cameras.
+
+    Vision loads `models` and answers `Ready`, or `Unfit`. They have a default so that the Hello of version 1, which
+    named none, is read far enough to see its version.
+    """
 
     version: int
     bench: bool
     camera: Annotated[str, Meta(max_length=4096)]
     look: LookSettings
+    models: ModelSettings = ModelSettings()
 
 
 class Purpose(StrEnum):
@@ -78,12 +87,20 @@ class Stop(Message, frozen=True, tag="stop"):
 
 
 class Ready(Message, frozen=True, tag="ready"):
-    """Vision's first word. `model` is the SHA-256 of the embedder's file, in hexadecimal."""
+    """Vision's answer to Hello: its networks are loaded. `model` names their recipe (`core.models.model_name`)."""
 
     version: int
     pid: Annotated[int, Meta(ge=1)]
     model: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     dimension: Annotated[int, Meta(ge=1, le=MAX_DIMENSION)]
+
+
+class Unfit(Message, frozen=True, tag="unfit"):
+    """Vision's other answer to Hello, and its last word: why it cannot load the models, in a sentence for
+    people."""
+
+    version: int
+    reason: Annotated[str, Meta(max_length=MAX_SENTENCE)]
 
 
 class CameraOpen(Message, frozen=True, tag="camera-open"):
@@ -129,6 +146,12 @@ class Hint(StrEnum):
     TOO_DARK = "too-dark"
     TOO_BRIGHT = "too-bright"
     BLURRED = "blurred"
+    MODEL_FAULT = "model-fault"
+    """A network gave no numbers for a good face."""
+    CUT_OFF = "cut-off"
+    """The nearest face reaches beyond the picture: half a face embeds as somebody."""
+    BAD_FRAME = "bad-frame"
+    """The camera gave half a picture, none, or one torn from two moments."""
 
 
 class FrameEmpty(Message, frozen=True, tag="empty"):
@@ -161,11 +184,11 @@ class LookDone(Message, frozen=True, tag="done"):
     frames: Count
     stale: Count
     opened_ms: Count
-    error: Annotated[str, Meta(max_length=500)] = ""
+    error: Annotated[str, Meta(max_length=MAX_SENTENCE)] = ""
 
 
 ToVision = Hello | Look | Stop
-FromVision = Ready | CameraOpen | FaceSeen | FrameEmpty | LookDone
+FromVision = Ready | Unfit | CameraOpen | FaceSeen | FrameEmpty | LookDone
 
 M = TypeVar("M")
 

@@ -1,122 +1,203 @@
-"""How long one recognised frame takes here, beside `face_recognition`, and one search among residents.
+"""How long a recognised frame and a walk-up take here, beside `face_recognition`, and a search among residents.
 
-Both see the same frames in turn, so that whatever else the machine does weighs on both:
+Every contender runs in a process of its own (for its memory), on one core, and they take turns on the same frames,
+so that whatever else the machine does weighs on all (`lab.contenders`):
 
-gatevault          detect at working size, five landmarks, chip, quality, vector (what vision does a frame)
-face_recognition   `face_locations` and `face_encodings`, as its Raspberry Pi example calls them
+gatevault                  with dlib's HOG; and with YuNet, where its file is given
+face_recognition           as its `facerec_on_raspberry_pi.py` calls it, on the frame as it is
+face_recognition-quarter   as its `facerec_from_webcam_faster.py`, on the frame shrunk to a quarter
 
-Times are of this machine at this moment; only their ratio means something elsewhere.
+Times are of this machine at this moment; only ratios mean something elsewhere.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import shutil
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from gatevault.core.errors import GateVaultError
-from gatevault.core.matching import identify
-from gatevault.core.settings import LookSettings, MatchSettings
+from gatevault.core.errors import GateVaultError, UsageError
+from gatevault.core.matching import Gallery, identify
+from gatevault.core.models import DLIB
+from gatevault.core.settings import MatchSettings
+from gatevault.lab.contenders import FRAMES_FILE, YUNET_FILE
+from gatevault.lab.evaluate import shipped
 from gatevault.lab.portraits import HEIGHT, WIDTH, admiral, astronaut, moving
-from gatevault.vision import models
-from gatevault.vision.frame import Pixels
-from gatevault.vision.look import DlibEngine
+from gatevault.lab.sets import YUNET, Rows, units
+from gatevault.vision.export import exported
 
-import cv2  # isort: skip  # after gatevault.vision, which sets OpenCV's limits
-
-FRAMES: Final = 12
+FRAMES: Final = 24
 """Frames a portrait; the first of each warms caches and is not counted."""
+
+DECIDED: Final = 3
+"""Frames that a walk-up is decided over."""
 
 ESTATES: Final = (100, 1_000, 10_000)
 """Numbers of residents that a search is timed among."""
 
 SEARCHES: Final = 200
 
+OURS: Final = "gatevault"
+THEIRS: Final = "face_recognition"
+_CONTENDERS: Final = (OURS, "gatevault-yunet", THEIRS, "face_recognition-quarter")
 
-def bench(frames: int = FRAMES) -> dict[str, Any]:
-    """Time both on the demo's moving portraits. GateVaultError where portraits or library are absent."""
-    reference = _face_recognition()
-    cv2.setNumThreads(1)  # as the vision process does
-    loaded = models.load()
-    engine, floor = DlibEngine(loaded), LookSettings().min_score
-    ours: list[float] = []
-    theirs: list[float] = []
-    both = 0
-    for portrait in (astronaut(), admiral()):
-        for number, frame in enumerate(moving(portrait, frames + 1, seed=4)):
-            found, our_time = _timed(_recognise, engine, frame, floor)
-            known, their_time = _timed(reference, frame)
-            if number and found and known:
-                both += 1
-                ours.append(our_time)
-                theirs.append(their_time)
-    if not both:
+
+class _Process:
+    """A contender that answers one line for each line."""
+
+    def __init__(self, process: subprocess.Popen[str], name: str) -> None:
+        self._process = process
+        self._name = name
+
+    def ask(self, what: str) -> dict[str, Any]:
+        assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101  # both are pipes
+        try:
+            self._process.stdin.write(what + "\n")
+            self._process.stdin.flush()
+            answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        except (OSError, ValueError):
+            raise GateVaultError(f"{self._name} ended early: run `make setup`, and again.") from None
+        return answer
+
+
+def bench(frames: int = FRAMES, yunet: Path | None = None) -> dict[str, Any]:
+    """Time all on the demo's moving portraits. GateVaultError where portraits or library are absent."""
+    if yunet is not None and sha256(_read(yunet)).hexdigest() != YUNET:
+        raise UsageError(f"{yunet} is not the YuNet that we know: give face_detection_yunet_2023mar.onnx.")
+    with tempfile.TemporaryDirectory(prefix="gatevault-bench-") as name, ExitStack() as stack:
+        folder = Path(name)
+        pictures = [frame for p in (astronaut(), admiral()) for frame in moving(p, frames + 1, seed=4)]
+        np.save(folder / FRAMES_FILE, np.stack(pictures))
+        (folder / DLIB.file).write_bytes(exported())
+        if yunet is not None:
+            shutil.copyfile(yunet, folder / YUNET_FILE)
+        names = [each for each in _CONTENDERS if yunet is not None or each != "gatevault-yunet"]
+        running = {each: stack.enter_context(_running(each, folder)) for each in names}
+        return _measure(running, frames)
+
+
+def _measure(running: dict[str, _Process], frames: int) -> dict[str, Any]:
+    ms: dict[str, list[float]] = {name: [] for name in running}
+    walks: dict[str, list[float]] = {name: [] for name in running}
+    embed: dict[str, list[float]] = {OURS: [], THEIRS: []}
+    found = dict.fromkeys(running, 0)
+    for look in range(2):
+        first = look * (frames + 1)
+        for number in range(first, first + frames + 1):
+            told = {name: process.ask(f"frame {number}") for name, process in running.items()}
+            if number == first:
+                continue
+            for name, answer in told.items():
+                found[name] += answer["found"]
+            if told[OURS]["found"] and told[THEIRS]["found"]:
+                for name, answer in told.items():
+                    ms[name].append(answer["ms"])
+        for process in running.values():
+            process.ask("forget")
+        for name, process in running.items():  # a look's first frames, which are searched in full
+            walks[name].append(
+                sum(process.ask(f"frame {first + k}")["ms"] for k in range(min(DECIDED, frames + 1)))
+            )
+            process.ask("forget")
+        for number in range(first, first + frames + 1, 3):
+            for name, times in embed.items():
+                answer = running[name].ask(f"embed {number}")
+                times += [answer["ms"]] if answer["ms"] is not None else []
+            running[OURS].ask("forget")
+    if not ms[OURS] or not all(embed.values()):
         raise GateVaultError("No frame was recognised by both: the portraits or the models are not what they were.")
+    return _body(running, ms, walks, embed, found, frames)
+
+
+def _body(
+    running: dict[str, _Process],
+    ms: dict[str, list[float]],
+    walks: dict[str, list[float]],
+    embed: dict[str, list[float]],
+    found: dict[str, int],
+    frames: int,
+) -> dict[str, Any]:
+    frame, walk = ({n: round(statistics.fmean(times), 3) for n, times in each.items()} for each in (ms, walks))
+    alone = {n: _median(times) for n, times in embed.items()}
+    floor = round(min(running[OURS].ask("floor")["ms"] for _ in range(3)), 2)
     return {
-        "frame_ratio": round(statistics.median(theirs) / statistics.median(ours), 2),
-        "frame_ms": {"gatevault": _median_ms(ours), "face_recognition": _median_ms(theirs)},
-        "frames": both,
+        "frame_ratio": _ratio(frame, OURS),
+        **({"frame_ratio_yunet": _ratio(frame, "gatevault-yunet")} if "gatevault-yunet" in frame else {}),
+        "frame_ms": frame,
+        "found": {name: f"{count} of {2 * frames}" for name, count in found.items()},
+        "walk_up_ratio": _ratio(walk, OURS),
+        "walk_up_ms": walk,
+        "embed_ratio": _ratio(alone, OURS),
+        "embed_ms": {**alone, "arithmetic_floor": floor},
+        "embed_over_floor": round(alone[OURS] / floor, 2),
+        "peak_mb": {name: process.ask("peak")["mb"] for name, process in running.items()},
+        "frames": len(ms[OURS]),
         "size": f"{WIDTH}x{HEIGHT}",
-        "match_ms": {str(count): _match_ms(count, loaded.dimension) for count in ESTATES},
+        "match_ms": {str(count): match_ms(count) for count in ESTATES},
         "machine": machine(),
     }
 
 
-def _recognise(engine: DlibEngine, frame: Pixels, floor: float) -> bool:
-    """One frame, as `vision.look` examines it; whether there was a face."""
-    faces = engine.find(frame, floor)
-    if not faces:
-        return False
-    chip = engine.chip(frame, faces[0].box)
-    engine.vector(chip).fill(0.0)
-    chip.wipe()
-    return True
+def _ratio(times: dict[str, float], name: str) -> float:
+    return round(times[THEIRS] / times[name], 2)
 
 
-def _face_recognition() -> Callable[[Pixels], bool]:
-    """The two calls of face_recognition's `facerec_on_raspberry_pi.py`."""
+@contextmanager
+def _running(name: str, folder: Path) -> Iterator[_Process]:
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gatevault.lab.contenders", name, str(folder)],
+        env=os.environ | one_thread,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # its use of pkg_resources is known
-            import face_recognition
-    except (ImportError, SystemExit) as error:  # it calls quit() where its models do not import
-        raise GateVaultError("face_recognition does not import here: run `make setup`.") from error
-
-    def recognise(frame: Pixels) -> bool:
-        return bool(face_recognition.face_encodings(frame, face_recognition.face_locations(frame)))
-
-    return recognise
+        yield _Process(process, name)
+    finally:
+        process.kill()
+        process.communicate()
 
 
-def _match_ms(count: int, dimension: int) -> float:
-    """Median time of one search among `count` residents, with random unit vectors."""
+def match_ms(count: int) -> float:
+    """Median time of one search among `count` residents, with random unit vectors and dlib's figures."""
+    calibration = shipped("dlib")
     chance = np.random.default_rng(count)
-    gallery = _units(chance.standard_normal((count, dimension)))
-    probes = _units(chance.standard_normal((SEARCHES, dimension)))
-    residents, settings = [f"r-{i:016x}" for i in range(count)], MatchSettings()
-    times = [_timed(identify, probe, gallery, residents, settings)[1] for probe in probes]
-    return _median_ms(times)
+    rows = units(chance.standard_normal((count, calibration.dimension)))
+    probes: Rows = units(chance.standard_normal((SEARCHES, calibration.dimension)))
+    penalties = calibration.normaliser.penalties(rows).astype(np.float32)
+    gallery, settings = Gallery([f"r-{i:016x}" for i in range(count)], rows, penalties), MatchSettings()
+    times = []
+    for probe in probes:
+        began = time.perf_counter()
+        identify(probe, DECIDED, gallery, calibration, settings)
+        times.append(1000 * (time.perf_counter() - began))
+    return _median(times)
 
 
-def _units(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+def _median(times: Sequence[float]) -> float:
+    return round(statistics.median(times), 3)
 
 
-def _timed(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-    began = time.perf_counter()
-    result = work(*arguments)
-    return result, time.perf_counter() - began
-
-
-def _median_ms(seconds: Sequence[float]) -> float:
-    return round(statistics.median(seconds) * 1000, 3)
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}): name another file.") from None
 
 
 def machine() -> dict[str, Any]:

@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gatevault.core.errors import UsageError
-from gatevault.lab.evaluate import SUFFIXES
-from gatevault.lab.simulate import Rows
+from gatevault.lab.photos import SUFFIXES
+from gatevault.lab.sets import Rows
 from gatevault.vision import models
-from gatevault.vision.look import DlibEngine, Engine
+from gatevault.vision.embed import View
+from gatevault.vision.engine import FaceEngine
+from gatevault.vision.look import Engine
 from gatevault.vision.pictures import read_picture
 
 FLOORS: Final = (0.4, -0.5)
@@ -48,7 +50,7 @@ def leave_out(folder: Path, vectors: Rows, identity: npt.NDArray[Any], engine: E
     photos = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     if not photos:
         raise UsageError(f"{folder} has no photographs.")
-    engine = engine or DlibEngine(models.load())
+    engine = engine or FaceEngine(models.load())
     found: set[int] = set()
     unknown, farthest = 0, 0.0
     for photo in photos:
@@ -68,5 +70,5 @@ def _vector(photo: Path, engine: Engine) -> Any:
     for floor in FLOORS:
         faces = engine.find(pixels, floor)
         if faces:
-            return engine.vector(engine.chip(pixels, faces[0].box))
+            return engine.vector(engine.chip(pixels, faces[0]), View.PLAIN)
     return None

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from gatevault.core import policy, wire
+from gatevault.core.calibration import Calibration
 from gatevault.core.consent import Standing
 from gatevault.core.entries import EntryType
 from gatevault.core.errors import ConflictError, DeviceError, GateVaultError, StoreError, VisionDownError
-from gatevault.core.matching import Fusion, decide, reason_without_match
+from gatevault.core.matching import Fusion, decide, reason_without_match, weight
 from gatevault.core.schedule import Schedule
 from gatevault.core.settings import MatchSettings
 from gatevault.core.taps import TapCounter
@@ -141,6 +142,8 @@ class Access:
 
     async def _blind(self) -> Reason | None:
         """Wait a little for a vision process that is just starting, and for the gallery to be open."""
+        if self._faces.uncalibrated:
+            return Reason.FAULT
         try:
             async with asyncio.timeout(VISION_WAIT_S):
                 await self._eyes.arrived()
@@ -159,7 +162,10 @@ class Access:
 
     async def _look(self, trigger_ns: int, camera: str | None) -> tuple[Match | NoMatch, int, str]:
         """Look until somebody is matched or the look ends; the frames that bore a face, and a detail."""
-        fusion = Fusion(self._faces.dimension, self._matching.same_person)
+        calibration = self._faces.calibration
+        if calibration is None:  # locked this very moment
+            return NoMatch(Reason.VAULT_LOCKED), 0, ""
+        fusion = Fusion(calibration)
         scans = 0
         hints: Counter[wire.Hint] = Counter()
         last: NoMatch | None = None
@@ -168,7 +174,7 @@ class Access:
                 async for event in events:
                     if isinstance(event, Scan):
                         scans += 1
-                        verdict = self._fuse(fusion, event)
+                        verdict = self._fuse(fusion, event, calibration)
                         if isinstance(verdict, Match):
                             return verdict, scans, ""
                         last = verdict
@@ -181,25 +187,25 @@ class Access:
         finally:
             fusion.wipe()
 
-    def _fuse(self, fusion: Fusion, scan: Scan) -> Match | NoMatch | None:
+    def _fuse(self, fusion: Fusion, scan: Scan, calibration: Calibration) -> Match | NoMatch | None:
         try:
-            fusion.add(scan.embedding)
+            fusion.add(scan.embedding, weight(scan.quality))
         except ValueError:
             return NoMatch(Reason.FAULT)
         finally:
             scan.wipe()
         held = self._faces.held
         if held is not None:  # a holder's card was just read: one to one, before one to many
-            verdict = decide(fusion, held[1], [held[0]], self._matching)
+            verdict = decide(fusion, held, calibration, self._matching)
             if isinstance(verdict, Match) or not self._faces.residents:
                 return verdict
-        return decide(fusion, self._faces.matrix, self._faces.residents, self._matching)
+        return decide(fusion, self._faces.gallery, calibration, self._matching)
 
     async def _face_of(self, match: Match, began: int, frames: int) -> Passage:
         request = self._request(match.resident, self._faces.standing(match.resident))
         decision = policy.decide_face(request)
         held = self._faces.held
-        entry = _entry(decision, "card-and-face" if held and held[0] == match.resident else "face")
+        entry = _entry(decision, "card-and-face" if held and match.resident in held.residents else "face")
         self._faces.release_held()
         try:
             async with asyncio.timeout(LEDGER_WAIT_S):

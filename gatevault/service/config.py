@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, TypeVar
@@ -16,6 +18,8 @@ from gatevault.core.settings import Settings
 
 MAX_BYTES: Final = 64 * 1024
 """Longest configuration read; a sensible one has 2 KB."""
+
+_HEADER: Final = re.compile(r"^\s*\[\s*([A-Za-z0-9_.-]+)\s*\]\s*(#.*)?$")
 
 T = TypeVar("T")
 
@@ -48,6 +52,34 @@ def load_board(name: str) -> Board:
     if board.name != name:
         raise ConfigError(f"{path} calls itself {board.name!r}: file and name must agree.")
     return board
+
+
+def with_models(text: str, lines: Sequence[str], path: Path) -> str:
+    """A configuration's text with `lines` as its table `[models]`, and every other line as it was.
+
+    ConfigError where the table there is written in a way that this does not understand.
+    """
+    kept: list[str] = []
+    inside = found = False
+    for line in text.splitlines():
+        header = _HEADER.match(line)
+        if header:
+            inside = header[1] == "models"
+            if inside:
+                kept += [] if found else lines
+                found = True
+                continue
+        if not inside or line.lstrip().startswith("#") or not line.strip():
+            kept.append(line)
+    changed = "\n".join([*kept, *([] if found else ["", *lines]), ""])
+    try:
+        wanted = tomllib.loads(text) | tomllib.loads("\n".join(lines))
+        understood = tomllib.loads(changed) == wanted
+    except tomllib.TOMLDecodeError:
+        understood = False
+    if not understood:
+        raise ConfigError(f"{path}: its [models] is written in an unusual way: put these lines there yourself.")
+    return changed
 
 
 def _load(path: Path, kind: type[T], absent: T | None = None) -> T:

@@ -13,6 +13,7 @@ from gatevault.core import control
 from gatevault.core.errors import DaemonDownError, GateVaultError
 from gatevault.service.client import ask
 from gatevault.service.config import load_board, load_settings
+from gatevault.service.models import problem
 from gatevault.service.state import StatePaths, read_device
 
 MIN_FREE_BYTES: Final = 50 * 1024 * 1024
@@ -76,12 +77,19 @@ def _camera(paths: StatePaths) -> str | None:
     return None if os.access(place, os.R_OK | os.W_OK) else f"{place} is not open to this user: see hardware/udev"
 
 
+def _models(paths: StatePaths) -> str | None:
+    if not paths.models.is_dir():
+        return "there is no models folder: the daemon makes it at its next start"
+    return problem(paths.models, load_settings(paths.config).models)
+
+
 _CHECKS: Final[dict[str, Callable[[StatePaths], str | None]]] = {
     "state": _state,
     "config": _config,
     "permissions": _permissions,
     "disk": _disk,
     "camera": _camera,
+    "models": _models,
 }
 
 
@@ -93,6 +101,9 @@ def _daemon(root: Path) -> Iterator[Finding]:
             if isinstance(part, dict):
                 well = part["state"] in ("ok", "unlocked")
                 yield name, "ok" if well else "problem", "" if well else str(part.get("reason", part["state"]))
+        again = parts["vault"]["enrol_again"]
+        who = f"the model changed: {again} residents enrol again, and use their cards until then"
+        yield "enrolments", "problem" if again else "ok", who if again else ""
         found = ask(root, control.LedgerVerify(), lambda text: None)["problems"]
         count = f"{len(found)} findings: see `gatevault ledger verify`, and call an auditor"
         yield "ledger audit", "problem" if found else "ok", count if found else ""

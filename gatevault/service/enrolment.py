@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
 
 from gatevault.core import wire
+from gatevault.core.capture import Guide, Pose, agree
 from gatevault.core.consent import KeyMode, Receipt
 from gatevault.core.entries import EntryType
-from gatevault.core.errors import ConsentError, EnrolmentError
-from gatevault.core.matching import template_mean, unit
+from gatevault.core.errors import ConsentError, DuplicateError, EnrolmentError, VisionDownError
 from gatevault.core.settings import EnrolmentSettings
-from gatevault.core.types import Scan, Vector, is_long_secret
-from gatevault.core.wiped import wiped
-from gatevault.service.eyes import Eyes
+from gatevault.core.types import Scan, is_long_secret
+from gatevault.service.eyes import Eyes, LookEvent
 from gatevault.service.faces import fingerprint
 from gatevault.service.house import House
 from gatevault.service.own_taps import TOO_SHORT, OwnTaps
 from gatevault.vault.keys import Secret, holder_key
+from gatevault.vault.record import Captures
 from gatevault.vault.registry import TodoKind
+
+PATIENCE_S: Final = 12.0
+"""How long an enrolment waits for a pose that does not come, once there are captures enough."""
 
 
 class Enrolment:
@@ -34,13 +35,13 @@ class Enrolment:
         self._taps = taps
 
     async def enrol(
-        self, resident: str, camera: str | None, tap: str | None, say: Callable[[str], None]
+        self, resident: str, camera: str | None, tap: str | None, another: bool, say: Callable[[str], None]
     ) -> dict[str, Any]:
         """Take captures of a resident who consents, and seal them in place of any earlier template.
 
         For a holder-key consent their card is read first; `tap` stands for it on a bench. The camera stays shut
-        unless the consent lives and the vault is open. ConsentError, VaultLockedError, EnrolmentError,
-        VisionDownError, StoreError.
+        unless the consent lives and the vault is open. `another`: an admin saw that this is not the resident whom
+        they resemble. ConsentError, VaultLockedError, EnrolmentError, DuplicateError, VisionDownError, StoreError.
         """
         house = self._house
         house.check_writable()
@@ -49,9 +50,14 @@ class Enrolment:
         receipt = house.faces.require_consent(resident)
         holder = await self._holder(resident, receipt, tap, say)
         say("The camera is looking: one person in front of it, from several sides.")
-        captures = await self._capture(camera)
-        matrix = np.stack(captures)
-        _wipe(captures)
+        matrix, poses = await self._capture(camera, say)
+        double = house.faces.has_double(resident, matrix)
+        if double and not another:
+            matrix.fill(0.0)
+            raise DuplicateError(
+                "This face is a resident's already, or so like one's that the gate cannot tell them apart: nothing "
+                "was kept. Are they two people? Then enrol with --another-person; both will use their cards."
+            )
         model = house.faces.model
 
         def work() -> None:
@@ -59,7 +65,7 @@ class Enrolment:
             house.faces.require_consent(resident)  # withdrawn meanwhile by five taps?
             row = house.faces.seal(resident, receipt, matrix, model, holder)
             replaces = house.faces.has_template(resident)
-            payload = {"captures": len(matrix), "model": model.hex()[:16], "replaces": replaces}
+            payload = {"captures": len(matrix), "model": model.hex()[:16], "replaces": replaces, "double": double}
             todo = house.todo(
                 TodoKind.ENROL,
                 resident,
@@ -84,7 +90,14 @@ class Enrolment:
             matrix.fill(0.0)
             if holder is not None:
                 holder.wipe()
-        return {"resident": resident, "captures": count, "model": model.hex()[:16], "mode": receipt.mode.value}
+        return {
+            "resident": resident,
+            "captures": count,
+            "poses": poses,
+            "look_alike": resident in house.faces.alike,
+            "model": model.hex()[:16],
+            "mode": receipt.mode.value,
+        }
 
     async def _holder(
         self, resident: str, receipt: Receipt, tap: str | None, say: Callable[[str], None]
@@ -98,55 +111,73 @@ class Enrolment:
             raise ConsentError(f"{'No card was tapped' if number is None else TOO_SHORT}: nothing was kept.")
         return holder_key(number, self._house.stores.house.record_id(resident))
 
-    async def _capture(self, camera: str | None) -> list[Vector]:
-        """Unit captures of one person, each shape (d,), different from one another and in agreement."""
-        settings = self._house.settings.enrolment
-        taken: list[Vector] = []
-        hints: Counter[str] = Counter()
+    async def _capture(self, camera: str | None, say: Callable[[str], None]) -> tuple[Captures, dict[str, int]]:
+        """Captures of one person, shape (k, d), and how many of each pose."""
+        settings, calibration = self._house.settings.enrolment, self._house.faces.calibration
+        if calibration is None:
+            self._house.stores.need_open_vault()
+            raise VisionDownError(self._house.faces.uncalibrated or _NOT_READY)
+        guide, hints = Guide(settings, calibration), Counter[str]()
         try:
             async with self._eyes.look(wire.Purpose.ENROL, time.monotonic_ns(), camera) as events:
-                async for event in events:
-                    if isinstance(event, Scan):
-                        _take(event, taken, settings.novelty)
-                        if len(taken) >= settings.max_captures:
-                            break
-                    elif isinstance(event, wire.FrameEmpty):
-                        hints[event.hint.value] += 1
-                    elif isinstance(event, wire.LookDone) and event.end is wire.LookEnd.CAMERA:
-                        raise EnrolmentError(f"The camera gave no look: {event.error} Nothing was kept.")
-            _check(taken, hints, settings)
-        except BaseException:  # also a command whose terminal hung up
-            _wipe(taken)
+                await _follow(guide, hints, events, say)
+            if guide.poor:
+                hints["poor"] = guide.poor
+            if not guide.enough:
+                raise EnrolmentError(_too_few(guide, hints, settings))
+            captures, poses = guide.captures()
+        finally:  # also where the terminal of the command hung up
+            guide.wipe()
+        try:
+            if not agree(captures, calibration):
+                raise EnrolmentError(
+                    "The captures show different people: nothing was kept. Only the resident, and again."
+                )
+        except BaseException:
+            captures.fill(0.0)
             raise
-        return taken
+        return captures, poses
 
 
-def _take(scan: Scan, taken: list[Vector], novelty: float) -> None:
-    """Keep a scan's unit vector unless it adds nothing (cosine above `novelty`); wipe the scan."""
-    try:
-        capture = unit(scan.embedding)
-        if scan.distinct and all(float(capture @ other) <= novelty for other in taken):
-            taken.append(capture)
-        else:
-            capture.fill(0.0)
-    finally:
-        scan.wipe()
+async def _follow(
+    guide: Guide, hints: Counter[str], events: AsyncIterator[LookEvent], say: Callable[[str], None]
+) -> None:
+    """Ask for pose after pose, until every side was seen or nothing new comes."""
+    told, last_new = None, time.monotonic()
+    async for event in events:
+        if isinstance(event, Scan):
+            try:
+                last_new = time.monotonic() if guide.take(event) else last_new
+            except ValueError:
+                raise EnrolmentError(
+                    "Vision sent faces of another network than the gate's: nothing was kept."
+                ) from None
+            finally:
+                event.wipe()
+        elif isinstance(event, wire.FrameEmpty):
+            hints[event.hint.value] += 1
+        elif isinstance(event, wire.LookDone) and event.end is wire.LookEnd.CAMERA:
+            raise EnrolmentError(f"The camera gave no look: {event.error} Nothing was kept.")
+        if guide.wish is None or (guide.enough and time.monotonic() - last_new > PATIENCE_S):
+            return
+        if guide.wish is not told:
+            told = guide.wish
+            say(_WISHES[told])
 
 
-def _check(taken: list[Vector], hints: Counter[str], settings: EnrolmentSettings) -> None:
-    """Refuse too few captures, and captures of different people."""
-    if len(taken) < settings.min_captures:
-        causes = ", ".join(f"{hint} in {n} frames" for hint, n in hints.most_common()) or "no other fault seen"
-        raise EnrolmentError(
-            f"{len(taken)} usable captures, {settings.min_captures} are needed ({causes}): nothing was kept. "
-            "Alone, nearer, in even light, turning the head a little, and again."
-        )
-    with wiped(np.stack(taken)) as matrix, wiped(template_mean(matrix)) as mean:
-        worst = float(np.vecdot(matrix, mean).min())
-    if worst < settings.agreement:
-        raise EnrolmentError("The captures show different people: nothing was kept. Only the resident, and again.")
+def _too_few(guide: Guide, hints: Counter[str], settings: EnrolmentSettings) -> str:
+    """Why there is no template, and what to do."""
+    causes = ", ".join(f"{hint} in {n} frames" for hint, n in hints.most_common()) or "no other fault seen"
+    return (
+        f"{guide.count} usable captures, {settings.min_captures} are needed ({causes}): nothing was kept. "
+        "Alone, nearer, in even light, turning the head a little, and again."
+    )
 
 
-def _wipe(captures: list[Vector]) -> None:
-    for capture in captures:
-        capture.fill(0.0)
+_WISHES: Final = {
+    Pose.FRONT: "Look straight into the camera.",
+    Pose.LEFT: "Now turn the head a little to your left.",
+    Pose.RIGHT: "And now a little to your right.",
+}
+
+_NOT_READY: Final = "The vision process is not there yet: nothing was kept. Try again in some seconds."

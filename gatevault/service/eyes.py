@@ -25,6 +25,9 @@ GRACE_MS: Final = 3_000
 LONGEST_FILE_MS: Final = 60_000
 """A `file:` of the bench runs to its end, and no longer than this."""
 
+MOSTLY: Final = 0.5
+"""Share of a look's frames above which bad ones are the camera's fault, not a moment's."""
+
 LookEvent = Scan | wire.FrameEmpty | wire.CameraOpen | wire.LookDone
 
 
@@ -41,6 +44,7 @@ class _Connection(asyncio.BufferedProtocol):
         """Whether somebody still listens to the look under way."""
         self.nonce = ""
         self.last_frame = -1
+        self.bad_frames = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -62,9 +66,12 @@ class _Connection(asyncio.BufferedProtocol):
             self.close()
 
     def _take(self, message: wire.FromVision) -> None:
-        if isinstance(message, wire.Ready):
+        if isinstance(message, wire.Ready | wire.Unfit):
             if self.ready is not None or message.version != wire.VERSION:
                 raise ProtocolError("vision is of another version: update both processes together.")
+            if isinstance(message, wire.Unfit):
+                self._eyes.refuse(message.reason)
+                return
             self.ready = message
             self._eyes.adopt(self)
             return
@@ -76,8 +83,13 @@ class _Connection(asyncio.BufferedProtocol):
             if message.frame <= self.last_frame:
                 raise ProtocolError("vision reported one frame twice: the look is ended.")
             self.last_frame = message.frame
+        if isinstance(message, wire.FrameEmpty) and message.hint is wire.Hint.MODEL_FAULT:
+            self._eyes.model_faults += 1
+        if isinstance(message, wire.FrameEmpty) and message.hint is wire.Hint.BAD_FRAME:
+            self.bad_frames += 1
         if isinstance(message, wire.LookDone):
             self.nonce = ""
+            self._eyes.judge_camera(self.bad_frames, message.frames)
             self._eyes.look_over()
         if self.heard:
             self.events.put_nowait(message.scan() if isinstance(message, wire.FaceSeen) else message)
@@ -107,12 +119,14 @@ class Eyes:
         hello: wire.Hello,
         *,
         on_ready: Callable[[wire.Ready], None],
+        on_unfit: Callable[[str], None],
         on_camera: Callable[[bool], None],
         on_hung: Callable[[], None],
     ) -> None:
         """`on_camera` is told before the camera may open and after it is closed: the privacy light."""
         self.hello = hello
         self._on_ready = on_ready
+        self._on_unfit = on_unfit
         self._on_camera = on_camera
         self._on_hung = on_hung
         self._now: _Connection | None = None
@@ -122,6 +136,12 @@ class Eyes:
         self._patience: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
         self.fault = ""
+        self.unfit = ""
+        """Why vision cannot load the models that the configuration names; empty once one has."""
+        self.model_faults = 0
+        """Good faces for which a network gave no numbers, since this vision process came."""
+        self.camera_fault = ""
+        """What the last look that had frames tells against the camera."""
 
     async def listen(self, path: Path) -> None:
         """Listen on a Unix socket at `path`, readable and writable by owner and group."""
@@ -148,7 +168,8 @@ class Eyes:
         previous, self._now = self._now, connection
         if previous is not None:
             previous.close()
-        self.fault = ""
+        self.fault = self.unfit = ""
+        self.model_faults = 0
         if connection.ready is not None:
             self._on_ready(connection.ready)
             self._arrived.set()
@@ -160,8 +181,22 @@ class Eyes:
             self._arrived.clear()
             self.look_over()
 
+    def refuse(self, reason: str) -> None:
+        """A vision process cannot load its models: it ends now, and another one tries."""
+        self.unfit = reason
+        self._on_unfit(reason)
+
     def complain(self, error: ProtocolError) -> None:
         self.fault = str(error)
+
+    def judge_camera(self, bad: int, frames: int) -> None:
+        """A look of `frames` is over, `bad` of which were half a picture, none, or torn."""
+        if frames:
+            self.camera_fault = (
+                f"the camera gave {bad} broken frames of {frames} in the last look: check its cable and power"
+                if bad > MOSTLY * frames
+                else ""
+            )
 
     @contextlib.asynccontextmanager
     async def look(
@@ -202,6 +237,7 @@ class Eyes:
         self._on_camera(True)  # first: without its light the camera stays shut
         connection.events = asyncio.Queue()
         connection.nonce, connection.last_frame, connection.heard = nonce, -1, True
+        connection.bad_frames = 0
         self._idle.clear()
         self._patience = asyncio.get_running_loop().call_later(patience_ms / 1000, self._hung, connection)
         connection.send(wire.Look(nonce, purpose, trigger_ns, limit_ms, camera))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 import numpy as np
 
+from gatevault.core import matching
+from gatevault.core.calibration import Calibration
 from gatevault.core.consent import KeyMode, Receipt, Standing, standing
 from gatevault.core.errors import (
     ConsentError,
@@ -17,8 +19,8 @@ from gatevault.core.errors import (
     StoreError,
     VaultLockedError,
 )
-from gatevault.core.matching import Gallery as Matrix
-from gatevault.core.matching import template_mean
+from gatevault.core.matching import nearer, template_mean
+from gatevault.core.types import Vector
 from gatevault.core.wiped import wiped
 from gatevault.service.clock import TrustedClock
 from gatevault.service.stores import Stores
@@ -28,7 +30,7 @@ from gatevault.vault.locked import weakest
 from gatevault.vault.record import Captures
 from gatevault.vault.templates import Row
 
-_EMPTY = np.empty((0, 0), dtype=np.float32)
+_NOBODY = matching.Gallery((), np.empty((0, 0), np.float32), np.empty(0, np.float32))
 
 
 class Faces:
@@ -43,11 +45,18 @@ class Faces:
         self._gallery: Gallery | None = None
         self._held: Gallery | None = None
         self.model: bytes = b""
-        self.dimension = 0
+        self.calibration: Calibration | None = None
+        """Of the gallery's model; None while there is no gallery."""
+        self.uncalibrated = ""
+        """Why there are no figures by which a face could be decided on; empty where there are."""
         self.suspended: set[str] = set()
-        """Residents whose template is of another network, or whose consent does not carry it."""
+        """Residents whose template is of another model, or whose consent does not carry it."""
+        self.outdated: set[str] = set()
+        """Those of them whose template is of another model: only a new enrolment brings it back."""
         self.holders: set[str] = set()
         """Residents whose template opens with their card alone."""
+        self._alike: dict[str, set[str]] = {}
+        """Residents whose templates are too like, each with the others."""
         self.refused = 0
         """Records that did not open: altered, swapped, or without their receipt."""
         self.unreadable: StoreError | None = None
@@ -63,16 +72,19 @@ class Faces:
         return list(self._gallery.residents) if self._gallery else []
 
     @property
-    def matrix(self) -> Matrix:
-        """Unit rows, shape (n, d), in the order of `residents`."""
-        return self._gallery.matrix if self._gallery else _EMPTY
+    def gallery(self) -> matching.Gallery:
+        """Who may be matched one to many: a view, until the next change."""
+        return self._gallery.view(self.alike) if self._gallery else _NOBODY
 
     @property
-    def held(self) -> tuple[str, Matrix] | None:
-        """The holder whose card was just read, and their one row, shape (1, d)."""
-        if self._held is None or not self._held.residents:
-            return None
-        return self._held.residents[0], self._held.matrix
+    def alike(self) -> Set[str]:
+        """Residents whose faces are refused, for the gate could not tell them from another one's."""
+        return self._alike.keys()
+
+    @property
+    def held(self) -> matching.Gallery | None:
+        """The holder whose card was just read, alone, to be matched 1:1."""
+        return self._held.view() if self._held is not None and self._held.residents else None
 
     @property
     def protection(self) -> str:
@@ -92,8 +104,7 @@ class Faces:
         Nothing is put there for somebody who withdrew while their template was being opened, or once the
         vault is locked.
         """
-        self.suspended.discard(resident)
-        self.holders.discard(resident)
+        self._forget(resident)
         self._put(self._gallery, resident, captures)
 
     def hold(self, resident: str, captures: Captures) -> None:
@@ -107,25 +118,59 @@ class Faces:
             self._held.clear()
 
     def _put(self, gallery: Gallery | None, resident: str, captures: Captures) -> None:
+        calibration = self.calibration
         with wiped(captures):
-            if gallery is not None and self._stores.unlocked and self.standing(resident) is Standing.LIVE:
-                with wiped(template_mean(captures)) as mean:
-                    gallery.put(resident, mean)
+            if gallery is None or calibration is None or not self._stores.unlocked:
+                return
+            if self.standing(resident) is not Standing.LIVE:
+                return
+            with wiped(template_mean(captures, calibration.normaliser)) as mean:
+                if gallery is self._gallery:  # a holder's template is compared with nobody's
+                    self._compare(resident, mean, len(captures), calibration)
+                gallery.put(resident, mean, calibration.penalty(mean))
+
+    def _compare(self, resident: str, mean: Vector, captures: int, calibration: Calibration) -> None:
+        """Note which residents the gate could not tell from this template; it names nobody."""
+        limit = calibration.look_alike(captures)
+        others = {r for r in nearer(mean, limit, self.gallery, calibration) if r != resident}
+        for other in others:
+            self._alike.setdefault(other, set()).add(resident)
+        if others:
+            self._alike[resident] = others
+
+    def has_double(self, resident: str, captures: Captures) -> bool:
+        """Whether these captures, shape (k, d), may be of somebody who is a resident already under another name.
+
+        Templates that open with a card alone are not in RAM, and cannot be compared.
+        """
+        calibration = self.calibration
+        if calibration is None:
+            return False
+        with wiped(template_mean(captures, calibration.normaliser)) as mean:
+            return any(r != resident for r in nearer(mean, calibration.duplicate, self.gallery, calibration))
 
     def drop(self, resident: str) -> None:
         """Overwrite this resident's row: no face of theirs opens from now on."""
         for gallery in (self._gallery, self._held):
             if gallery is not None:
                 gallery.remove(resident)
-        self.suspended.discard(resident)
-        self.holders.discard(resident)
+        self._forget(resident)
+
+    def _forget(self, resident: str) -> None:
+        for known in (self.suspended, self.outdated, self.holders):
+            known.discard(resident)
+        for other in self._alike.pop(resident, ()):
+            self._alike[other].discard(resident)
+            if not self._alike[other]:
+                del self._alike[other]
 
     def close(self) -> None:
         """Overwrite everything: nobody matches until `use_model`."""
         for gallery in (self._gallery, self._held):
             if gallery is not None:
                 gallery.clear()
-        self._gallery = self._held = None
+        self._gallery = self._held = self.calibration = None
+        self._alike.clear()
         self.model = b""
         self.generation += 1
         self.opened.clear()
@@ -135,8 +180,8 @@ class Faces:
     def begin(self) -> list[str]:
         """Whose templates there are to open: everybody's, some at a time, by `open_some`."""
         self.refused, self.unreadable = 0, None
-        self.suspended.clear()
-        self.holders.clear()
+        for known in (self.suspended, self.outdated, self.holders):
+            known.clear()
         return list(self._stores.people)
 
     def open_some(self, residents: Iterable[str]) -> list[tuple[str, Captures]]:
@@ -174,6 +219,8 @@ class Faces:
         row = self._row(resident)
         if row is None:
             return None
+        if row.model != self.model:
+            self.outdated.add(resident)
         if not self._usable(resident, row):
             self.suspended.add(resident)
             return None
@@ -202,7 +249,7 @@ class Faces:
             captures = vault.open(row, self._stores.people[resident].binding, holder)
         except RecordRefusedError:
             captures = self._unseal_renewed(resident, row, holder)
-        if captures.shape[1] != self.dimension:  # a vision that lied of its network
+        if captures.shape[1] != self._dimension:  # a vision that lied of its network
             captures.fill(0.0)
             raise RecordRefusedError("A template is of another dimension than the network's.")
         return captures
@@ -235,11 +282,11 @@ class Faces:
 
         EnrolmentError where they are not of the gallery's dimension.
         """
-        if captures.shape[1] != self.dimension:
+        vault = self._stores.need_open_vault()
+        if captures.shape[1] != self._dimension:
             raise EnrolmentError("Vision sent faces of another network than the gate's: nothing was kept.")
         if (receipt.mode is KeyMode.HOLDER) is not (holder is not None):
             raise ConsentError("The consent is for another kind of key than this: nothing was kept.")
-        vault = self._stores.need_open_vault()
         place = vault.place(self._stores.house.record_id(resident), model)
         return vault.seal(place, receipt.binding(), captures, self._slots, holder)
 
@@ -248,11 +295,15 @@ class Faces:
 
     # --- when vision has told its network ----------------------------------------------------
 
-    def use_model(self, model: bytes, dimension: int) -> None:
-        """Begin an empty gallery for this network's embeddings."""
+    def use_model(self, model: bytes, calibration: Calibration) -> None:
+        """Begin an empty gallery for this model's embeddings, with its figures."""
         self.close()
-        self.model, self.dimension = model, dimension
-        self._gallery, self._held = Gallery(dimension), Gallery(dimension)
+        self.model, self.calibration = model, calibration
+        self._gallery, self._held = Gallery(calibration.dimension), Gallery(calibration.dimension)
+
+    @property
+    def _dimension(self) -> int:
+        return self.calibration.dimension if self.calibration else 0
 
     def require_consent(self, resident: str) -> Receipt:
         """The live receipt that a template of this resident will be bound to. ConsentError."""

@@ -9,8 +9,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from gatevault.core import wire
+from gatevault.core.calibration import Calibration
 from gatevault.core.entries import EntryType
-from gatevault.core.errors import GateVaultError, StateError, StoreError
+from gatevault.core.errors import (
+    CalibrationError,
+    GateVaultError,
+    ModelError,
+    ProtocolError,
+    StateError,
+    StoreError,
+)
+from gatevault.core.models import DLIB
 from gatevault.core.schedule import parse
 from gatevault.core.types import CardRead
 from gatevault.devices.guard import start_guard
@@ -21,6 +30,7 @@ from gatevault.devices.relay import Relay
 from gatevault.devices.sensors import SensorEvent, Sensors
 from gatevault.service.access import Access
 from gatevault.service.backup import Backup
+from gatevault.service.calibrations import load_calibration
 from gatevault.service.clock import TrustedClock
 from gatevault.service.config import load_board, load_settings
 from gatevault.service.doorway import Doorway
@@ -31,6 +41,7 @@ from gatevault.service.faces import Faces
 from gatevault.service.house import House
 from gatevault.service.journal import Journal
 from gatevault.service.keykeeper import KeyKeeper
+from gatevault.service.models import make_folder
 from gatevault.service.notice import current_hashes
 from gatevault.service.own_taps import OwnTaps
 from gatevault.service.panel import Panel
@@ -44,6 +55,9 @@ log = logging.getLogger("gatevault")
 
 VISION_SOCKET: Final = "vision.sock"
 """Its name in the runtime directory."""
+
+MODELS_PAUSE_S: Final = 60.0
+"""How long after a failure the models folder is not tried again."""
 
 CHUNK: Final = 64
 """Templates opened at a time: so few are in RAM beside the gallery, and the loop goes on hearing cards."""
@@ -73,10 +87,13 @@ class Gate:
         slots = self.settings.enrolment.max_captures
         self.faces = Faces(stores, self.clock, current_hashes(self.settings), slots)
         camera = _camera(self.settings.gate.camera)
-        self.vision = VisionProcess(self.runtime, VISION_SOCKET) if self.settings.gate.start_vision else None
+        self.vision: VisionProcess | None = None
+        if self.settings.gate.start_vision:
+            self.vision = VisionProcess(self.runtime, VISION_SOCKET, paths.models)
         self.eyes = Eyes(
-            wire.Hello(wire.VERSION, device.bench, camera, self.settings.look),
+            wire.Hello(wire.VERSION, device.bench, camera, self.settings.look, self.settings.models),
             on_ready=self._vision_ready,
+            on_unfit=self._models_unfit,
             on_camera=self.panel.privacy,
             on_hung=self.vision.kill if self.vision else lambda: None,
         )
@@ -104,6 +121,10 @@ class Gate:
         self.access.withdraw = self._withdraw_by_card
         self.readers: list[Reader] = build_readers(self.board, self.settings.readers.wedge, bench=device.bench)
         self.sensors: Sensors | None = None
+        self.calibration = self._calibration()
+        self.models_fault = ""
+        """Why dlib's network could not be made for vision; empty where nothing went wrong."""
+        self._making_models = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def listen(self) -> None:
@@ -198,11 +219,45 @@ class Gate:
         if bytes.fromhex(ready.model) != self.faces.model:
             self._open_gallery()
 
+    def _models_unfit(self, reason: str) -> None:
+        """Vision cannot load its models: a state of an earlier release has no file of dlib's network yet."""
+        log.warning("vision: %s", reason)
+        folder = self.stores.paths.models
+        wanted = {name for name, _ in self.settings.models.files()}
+        if DLIB.file not in wanted or (folder / DLIB.file).exists() or self._making_models:
+            return
+
+        async def work() -> None:
+            try:
+                await asyncio.to_thread(make_folder, folder)
+                self.models_fault = ""
+            except ModelError as error:
+                self.models_fault = str(error)
+                log.warning("models: %s", error)
+                await asyncio.sleep(MODELS_PAUSE_S)
+            finally:
+                self._making_models = False
+
+        self._making_models = True
+        self.go(work())
+
+    def _calibration(self) -> Calibration | None:
+        """The figures of the networks that are configured; None, and faces are off, where there are none."""
+        try:
+            return load_calibration(self.stores.paths.models, self.settings.models)
+        except CalibrationError as error:
+            self.faces.uncalibrated = str(error)
+            log.warning("matching: %s", error)
+            return None
+
     def _open_gallery(self) -> None:
-        """Begin the gallery for vision's network, once both it and the vault's key are there."""
+        """Begin the gallery for vision's network, once it, its figures and the vault's key are there."""
         ready = self.eyes.ready
-        if self.stores.unlocked and ready is not None:
-            self.faces.use_model(bytes.fromhex(ready.model), ready.dimension)
+        if self.stores.unlocked and ready is not None and self.calibration is not None:
+            if ready.dimension != self.calibration.dimension:
+                self.eyes.complain(ProtocolError("vision has another network than its figures are for."))
+                return
+            self.faces.use_model(bytes.fromhex(ready.model), self.calibration)
             self.go(self._fill_gallery())
 
     async def _fill_gallery(self) -> None:

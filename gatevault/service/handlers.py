@@ -40,7 +40,7 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
     async def enrol(command: control.Enrol, say: Say) -> dict[str, Any]:
         if command.camera is not None and not gate.stores.device.bench:
             raise BenchOnlyError("--camera belongs to a bench: a gate enrols with the camera of its config.toml.")
-        return await gate.enrolment.enrol(command.resident, command.camera, command.tap, say)
+        return await gate.enrolment.enrol(command.resident, command.camera, command.tap, command.another, say)
 
     async def consent_give(c: control.ConsentGive, say: Say) -> dict[str, Any]:
         answer = await people.give_consent(c.resident, c.language, c.sha256, c.tap, c.mode, say)

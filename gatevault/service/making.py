@@ -16,6 +16,7 @@ from gatevault.core.consent import stamp
 from gatevault.core.entries import EntryType
 from gatevault.core.errors import StateError
 from gatevault.service.clock import TrustedClock
+from gatevault.service.models import make_folder
 from gatevault.service.state import FORMAT, NO_OPTIONS, Device, KeyOptions, StateLock, StatePaths, open_vault
 from gatevault.vault.files import sync_directory, write_new
 from gatevault.vault.keys import HouseKeys
@@ -113,6 +114,7 @@ def build_aside(
             (draft / folder).mkdir(mode=0o700)
         fill(paths)
         write_new(paths.device, msgspec.json.encode(device))
+        make_folder(paths.models)
         vault = open_vault(paths, device, lambda: options)
         vault.make(keys)  # last, since a provider may keep something elsewhere
         vault.close()

@@ -65,11 +65,14 @@ class People:
                 "cards": sum(owner == resident for owner in self._house.stores.cards.values()),
                 "consent": self._house.faces.standing(resident).value,
                 "template": self._template(resident),
+                "enrol_again": resident in self._house.faces.outdated,
             }
 
         return await self._house.storage.run(work)
 
     def _template(self, resident: str) -> str:
+        if resident in self._house.faces.alike:
+            return "look-alike"
         if resident in self._house.faces.residents:
             return "active"
         if resident in self._house.faces.holders:

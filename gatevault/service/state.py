@@ -6,6 +6,7 @@ vault.db         sealed templates                  keys/house.key   cards, regis
 registry.db      residents, receipts, cards        cards.snapshot   cards, if the registry is damaged
                                                    run/             sockets, on a bench
 ledger.db        what happened                     bench/pins.jsonl the mock pins' edges, on a bench
+models/          the networks' files, which vision reads
 """
 
 from __future__ import annotations
@@ -84,6 +85,10 @@ class StatePaths:
     @property
     def ring(self) -> Path:
         return self.keys / "vault.ring"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
 
     @property
     def trace(self) -> Path:

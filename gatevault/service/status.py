@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gatevault.core.errors import DeviceError, GateVaultError
+from gatevault.core.models import kinds
 from gatevault.service.gate import Gate
 
 
@@ -13,6 +14,7 @@ def report(gate: Gate) -> dict[str, Any]:
     parts: dict[str, dict[str, Any]] = {
         "vision": _vision(gate),
         "vault": _vault(gate),
+        "matching": _matching(gate),
         "registry": _store(gate, "registry") | {"residents": len(gate.stores.people)},
         "cards": _store(gate, "cards") | {"count": len(gate.stores.cards)},
         "ledger": _ledger(gate),
@@ -32,16 +34,31 @@ def report(gate: Gate) -> dict[str, Any]:
 
 
 def _vision(gate: Gate) -> dict[str, Any]:
-    ready = gate.eyes.ready
+    eyes, models = gate.eyes, gate.settings.models
+    ready = eyes.ready
     own = gate.vision.pid if gate.vision else None
     part: dict[str, Any] = {"state": "ok" if ready else "starting" if own else "down"}
     part["pid"] = ready.pid if ready else own
-    part["camera_open"] = gate.eyes.looking
+    part["camera_open"] = eyes.looking
+    part["detector"] = models.chosen_detector.kind.value
+    part["embedders"] = kinds(models.chosen_embedders)
     if ready:
         part["model"] = ready.model[:16]
     if gate.vision is not None:
         part["restarts"] = max(0, gate.vision.restarts)
-    return part | ({"reason": gate.eyes.fault} if gate.eyes.fault else {})
+    if ready and eyes.camera_fault:
+        part["state"] = "fault"
+    reason = eyes.fault or eyes.camera_fault
+    if not ready and (eyes.unfit or gate.models_fault):
+        part["state"] = "fault"
+        reason = f"{gate.models_fault or eyes.unfit} Until then faces are off and cards work."
+    if eyes.model_faults:
+        part |= {"state": "fault", "model_faults": eyes.model_faults}
+        reason = (
+            f"the face network gave no numbers for {eyes.model_faults} good faces: add its file again with "
+            "`gatevault models add`, or replace the device's memory"
+        )
+    return part | ({"reason": reason} if reason else {})
 
 
 def _vault(gate: Gate) -> dict[str, Any]:
@@ -57,6 +74,7 @@ def _vault(gate: Gate) -> dict[str, Any]:
         "templates": len(faces.residents),
         "holder_key": len(faces.holders),
         "suspended": len(faces.suspended),
+        "enrol_again": len(faces.outdated),
         "refused": faces.refused,
         "memory": faces.protection,
     }
@@ -65,6 +83,22 @@ def _vault(gate: Gate) -> dict[str, Any]:
             f"{faces.refused} sealed records do not open: those residents use their cards and enrol anew"
         )
     return part | ({"reason": str(fault)} if fault else {})
+
+
+def _matching(gate: Gate) -> dict[str, Any]:
+    faces, settings, calibration = gate.faces, gate.settings.matching, gate.calibration
+    if calibration is None:
+        return {"state": "fault", "reason": f"{faces.uncalibrated} Until then faces are off and cards work."}
+    count = len(faces.residents)
+    return {
+        "state": "ok",
+        "calibration": calibration.figures.name,
+        "own_figures": gate.settings.models.calibration is not None,
+        "fpir": f"{settings.fpir:g}",
+        "residents": count,
+        "threshold": f"{calibration.threshold(count, settings.min_frames, settings.fpir):.4f}",
+        "look_alikes": len(faces.alike),
+    }
 
 
 def _provider(gate: Gate) -> str:

@@ -14,12 +14,16 @@ LONGEST_PAUSE_S: Final = 5.0
 STEADY_S: Final = 30.0
 """A process that lived this long starts the pauses anew."""
 
+FREED_AT_ONCE: Final = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
+"""Without glibc's per-thread cache small blocks are overwritten too when they are freed (vision's `harden`)."""
+
 
 class VisionProcess:
     """Starts `python -m gatevault.vision` and starts it again when it ends."""
 
-    def __init__(self, runtime: Path, socket_name: str) -> None:
+    def __init__(self, runtime: Path, socket_name: str, models: Path) -> None:
         self._runtime = runtime
+        self._models = models.absolute()
         self._socket_name = socket_name
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
@@ -44,11 +48,13 @@ class VisionProcess:
         while True:
             began = loop.time()
             self.restarts += 1
-            # Of our environment vision gets what finds programs and nothing else; of our files, none.
+            # Of our environment vision gets what finds programs and nothing else; of our files, the models.
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "gatevault.vision", "--socket", self._socket_name),
+                *(sys.executable, "-P", "-m", "gatevault.vision"),
+                *("--socket", self._socket_name, "--models", str(self._models)),
                 cwd=self._runtime,
-                env={name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ},
+                env={name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
+                | FREED_AT_ONCE,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C at a bench's terminal is for the daemon alone

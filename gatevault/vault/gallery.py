@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from gatevault.core.matching import Gallery as Matrix
+from gatevault.core import matching
 from gatevault.core.types import Vector
 from gatevault.vault.locked import Protection, locked_memory
+
+Floats = npt.NDArray[np.float32]
 
 _FIRST_ROWS: Final = 64
 
 
 class Gallery:
-    """Unit rows and whose they are. Not thread-safe: the daemon's loop alone uses it."""
+    """Unit rows, what is taken off their scores, and whose they are. The daemon's loop alone uses it."""
 
     def __init__(self, dimension: int) -> None:
         self._dimension = dimension
         self._residents: list[str] = []
         self._index: dict[str, int] = {}
         self.protection: Protection
-        self._rows = self._allocate(_FIRST_ROWS)
+        self._rows, self._penalties = self._allocate(_FIRST_ROWS)
 
-    def _allocate(self, rows: int) -> Matrix:
-        locked = locked_memory(rows * self._dimension * 4)
+    def _allocate(self, rows: int) -> tuple[Floats, Floats]:
+        locked = locked_memory(rows * (self._dimension + 1) * 4)
         self.protection = locked.protection
         whole = np.frombuffer(locked.memory, dtype=np.float32)
-        return whole[: rows * self._dimension].reshape(rows, self._dimension)
+        size = rows * self._dimension
+        return whole[:size].reshape(rows, self._dimension), whole[size : size + rows]
 
     @property
     def residents(self) -> Sequence[str]:
-        """Row i of `matrix` is the resident `residents[i]`."""
         return self._residents
 
-    @property
-    def matrix(self) -> Matrix:
-        """The rows in use, shape (n, d): a view, not a copy."""
-        return self._rows[: len(self._residents)]
+    def view(self, alike: Set[str] = frozenset()) -> matching.Gallery:
+        """What is in use, without a copy, until the next change. `alike`: residents whose faces are refused."""
+        count = len(self._residents)
+        return matching.Gallery(self._residents, self._rows[:count], self._penalties[:count], alike)
 
-    def put(self, resident: str, template: Vector) -> None:
-        """Add or replace one resident's unit template, shape (d,); the caller wipes its own copy."""
+    def put(self, resident: str, template: Vector, penalty: float) -> None:
+        """Add or replace one resident's unit template, shape (d,), and what is taken off its scores.
+
+        The caller wipes its own copy.
+        """
         if template.shape != (self._dimension,):
             raise ValueError("a template of another dimension than the gallery's")
         if resident not in self._index:
@@ -50,6 +56,7 @@ class Gallery:
             self._index[resident] = len(self._residents)
             self._residents.append(resident)
         self._rows[self._index[resident]] = template
+        self._penalties[self._index[resident]] = penalty
 
     def remove(self, resident: str) -> bool:
         """Overwrite and drop one resident; tells whether they were here."""
@@ -60,19 +67,24 @@ class Gallery:
         moved = self._residents.pop()
         if index != last:
             self._rows[index] = self._rows[last]
+            self._penalties[index] = self._penalties[last]
             self._residents[index] = moved
             self._index[moved] = index
         self._rows[last].fill(0.0)
+        self._penalties[last] = 0.0
         return True
 
     def clear(self) -> None:
         """Overwrite everything."""
         self._rows.fill(0.0)
+        self._penalties.fill(0.0)
         self._residents.clear()
         self._index.clear()
 
     def _grow(self) -> None:
-        old = self._rows
-        self._rows = self._allocate(2 * len(old))
-        self._rows[: len(old)] = old
-        old.fill(0.0)
+        rows, penalties = self._rows, self._penalties
+        self._rows, self._penalties = self._allocate(2 * len(rows))
+        self._rows[: len(rows)] = rows
+        self._penalties[: len(rows)] = penalties
+        rows.fill(0.0)
+        penalties.fill(0.0)

@@ -7,15 +7,17 @@ would else tell, by the order of cells within a page, who was enrolled before wh
 
 from __future__ import annotations
 
+import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Final
 
 from gatevault.core.errors import RecordRefusedError, StoreCorruptError
-from gatevault.vault.db import Database
+from gatevault.vault.db import Database, plain_errors
 from gatevault.vault.record import SealedTemplate
 from gatevault.vault.remains import Remain
 
@@ -139,6 +141,20 @@ class TemplateStore:
 
     def close(self) -> None:
         self._db.close()
+
+
+def count_by_model(path: Path) -> Counter[bytes]:
+    """How many records there are under each model, read without a trace in the folder, also beside a daemon.
+
+    What a killed daemon left in the WAL is not counted. StoreError where it cannot be read.
+    """
+    what = "The template store (vault.db)"
+    with (
+        plain_errors(what),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db,
+    ):
+        rows = db.execute("SELECT model, count(*) FROM templates GROUP BY model").fetchall()
+    return Counter({model: count for model, count in rows if isinstance(model, bytes)})
 
 
 def _delete(run: Connection, records: Sequence[bytes]) -> int:

@@ -1,14 +1,17 @@
 """The only room that sees pixels: a process of its own, without keys, names, stores or network.
 
     camera   where frames come from (`live` hardware, `pictures` on a bench, `frame` their port)
-    models   the weight files, hashed and loaded from the same bytes
-    detect   where the faces are, and which one counts
-    embed    landmarks, chip, quality, vector
+    models   which networks, loaded from the bytes that were hashed (`weights`)
+    broken   frames that are half a picture, or torn
+    detect   where the faces are, and which one counts (`hog` and `yunet` its detectors)
+    follow   what of a frame is searched, and how finely
+    embed    landmarks, chip, quality, vector (`networks`, `align`, `runtime`)
+    export   dlib's network to ONNX (`dlib_file`): a command of its own
     look     one look from open to closed camera
     worker   the socket to the daemon
 
-OpenCV reads these limits once, when it is first imported, so they are set here, before any module
-of this room imports it.
+OpenCV and onnxruntime read their limits once, when they are first imported, so they are set here, before any
+module of this room imports them.
 """
 
 import os
@@ -26,3 +29,6 @@ os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "protocol_whitelist;file"
 # Native decoders' chatter would go to the log; our own sentences say what went wrong.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+# onnxruntime's Linux wheels from 1.29 on send events to their maker and keep a device id in ~/.cache, unless this
+# is set. We ask for an older one (docs/adr/0011); should a newer one be installed, it is silent all the same.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -1,4 +1,4 @@
-"""`python -m gatevault.vision --socket PATH`: the vision process, started by systemd or the daemon.
+"""`python -m gatevault.vision --socket PATH --models DIR`: the vision process, started by systemd or the daemon.
 
 Exit status: 0 the daemon hung up, 2 wrong usage, 3 daemon and vision are of different releases,
 4 a model file is unfit, 5 the daemon sent nonsense, 6 no daemon.
@@ -11,14 +11,16 @@ import ctypes
 import resource
 import signal
 import sys
+from pathlib import Path
 from typing import Final
 
 import cv2
 
 from gatevault.core.errors import GateVaultError, ModelError, ProtocolError
+from gatevault.core.models import ModelSettings
 from gatevault.vision import models
-from gatevault.vision.look import DlibEngine
-from gatevault.vision.worker import HungUpError, Link, VersionError, Worker, connect
+from gatevault.vision.engine import FaceEngine
+from gatevault.vision.worker import HungUpError, Link, Loaded, VersionError, Worker, connect
 
 EXIT_VERSION: Final = 3
 EXIT_MODEL: Final = 4
@@ -35,13 +37,18 @@ _FREED: Final = 0xA5
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m gatevault.vision", description="GateVault's vision process.")
     parser.add_argument("--socket", required=True, metavar="PATH", help="the daemon's vision socket")
-    path = parser.parse_args(arguments).socket
+    parser.add_argument("--models", required=True, metavar="DIR", type=Path, help="the state's models folder")
+    given = parser.parse_args(arguments)
+
+    def load(settings: ModelSettings) -> Loaded:
+        loaded = models.load(settings, given.models)
+        return Loaded(FaceEngine(loaded), loaded.model, loaded.dimension)
+
     try:
         harden()
         cv2.setNumThreads(1)  # one look at a time: threads would only hold more copies of a picture
-        loaded = models.load()
-        with connect(path) as connection:
-            Worker(Link(connection), DlibEngine(loaded), loaded.model, loaded.dimension).serve()
+        with connect(given.socket) as connection:
+            Worker(Link(connection), load).serve()
     except HungUpError:
         return 0
     except GateVaultError as error:
@@ -61,8 +68,8 @@ def _status(error: GateVaultError) -> int:
 def harden() -> None:
     """Keep pixels out of core dumps, debuggers and freed memory, and never gain a privilege.
 
-    Native libraries free their working copies without overwriting them; glibc's M_PERTURB makes
-    free() do so (blocks of up to 1 KiB in its per-thread cache excepted).
+    Native libraries free their working copies without overwriting them; glibc's M_PERTURB makes free() do so, for
+    blocks of up to 1 KiB where its per-thread cache is off: whoever starts us sets GLIBC_TUNABLES for that.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C on a bench ends it without a traceback
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

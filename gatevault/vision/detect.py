@@ -1,70 +1,157 @@
-"""Where the faces are, and which one counts.
+"""Where the faces are, and which one counts: the port, and what its detectors share.
 
-dlib's HOG detector finds faces from 80 pixels, so pictures are brought to 640 pixels on their long
-side: a 640×360 clip stays as it is (its faces have 87 pixels), a 1280×720 camera is halved, and a
-250-pixel portrait doubled.
+`hog` finds faces with dlib, `yunet` with a network from a file; `follow` chooses what to ask them.
+A full search brings the frame to a working size. The smaller, the faster and the blinder: so there
+are several, coarse first, each with the narrowest face that it finds (docs/recognition.md,
+"Detection").
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from gatevault.core.types import Box
 from gatevault.vision.frame import Pixels
 
-WORKING_SIDE: Final = 640
-"""Long side of the picture that is searched, in pixels: about 18 ms on one x86-64 core at 16:9."""
-
 MAX_ENLARGEMENT: Final = 2.0
 """Beyond this, enlarging only invents faces."""
 
-_BLANK_SIDE: Final = 128
-"""A blank picture the detector can search: larger than its 80-pixel window."""
+SMALL_FRAME: Final = 640
+"""Long side of a small frame, in pixels."""
+
+SURROUNDINGS: Final = 0.5
+"""What `near` searches around a face, in its widths to each side: between two frames nobody moves further."""
+
+Points = npt.NDArray[np.float64]
+"""Right eye, left eye (the person's), nose tip, right and left corner of the mouth: shape (5, 2), x and y."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """A detected face in pixels of the full frame (it may reach beyond the edge), and its score."""
+    """A detected face in pixels of the full frame (it may reach beyond the edge), and its score.
+
+    The box is what dlib's HOG draws, from the eyebrows to the chin, whichever the detector: sizes,
+    and the landmarks that start from it, mean the same.
+    """
 
     box: Box
     score: float
+    points: Points | None = field(default=None, repr=False)
 
 
-class Detector:
-    """dlib's frontal face detector at working size."""
+class Detector(ABC):
+    """Finds faces in a picture. One look at a time: it keeps working memory until `forget`."""
 
-    def __init__(self, hog: Any) -> None:
-        self._hog = hog
+    sides: ClassVar[tuple[int, ...]]
+    """Long sides of the pictures that a full search works on, coarse first, in pixels."""
+    small_side: ClassVar[int] = 0
+    """A side before those for frames of at most SMALL_FRAME, of which a face that embeds well is a larger share."""
+    narrowest: ClassVar[int]
+    """Width of the narrowest face that is found in a working picture, in pixels."""
+    preferred: ClassVar[int]
+    """Width that a followed face is brought to, in pixels: far enough above `narrowest`."""
+    usual_score: ClassVar[float]
+    """Least score where the configuration names none."""
 
-    def find(self, pixels: Pixels, min_score: float) -> list[Face]:
-        """The faces of at least `min_score`, widest first. The resized copy is overwritten."""
+    def find(self, pixels: Pixels, min_score: float | None = None, level: int = 0) -> list[Face]:
+        """All faces of the frame of at least `min_score`, widest first.
+
+        `level` counts from coarse (0) to fine; beyond the finest is the finest. `min_score` is in the
+        detector's own scale, `usual_score` if None. The working copy is overwritten.
+        """
+        scales = self._scales(pixels.shape)
+        return self._at(pixels, scales[min(level, len(scales) - 1)], min_score)
+
+    def near(self, pixels: Pixels, box: Box, min_score: float | None = None) -> list[Face]:
+        """The faces in the surroundings of `box`, where a face of about its size was; as `find`."""
         height, width = pixels.shape[:2]
-        scale = min(MAX_ENLARGEMENT, WORKING_SIDE / max(height, width))
-        if scale == 1.0:
-            return self._search(pixels, min_score, 1.0)
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        working = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-        try:
-            return self._search(working, min_score, scale)
-        finally:
-            working.fill(0)
+        reach = round(SURROUNDINGS * box.width)
+        left, right = max(0, box.left - reach), min(width, box.right + reach)
+        top, bottom = max(0, box.top - reach), min(height, box.bottom + reach)
+        if right <= left or bottom <= top:
+            return []
+        scale = min(MAX_ENLARGEMENT, self.preferred / box.width)
+        return self._at(pixels[top:bottom, left:right], scale, min_score, (left, top))
 
+    def level_for(self, shape: tuple[int, ...], width: float) -> int:
+        """The coarsest level that finds faces of `width` pixels in a frame of this shape."""
+        scales = self._scales(shape)
+        return next((i for i, scale in enumerate(scales) if width * scale >= self.narrowest), len(scales) - 1)
+
+    @abstractmethod
+    def search(self, picture: Pixels, min_score: float) -> list[tuple[Sequence[float], float, Points | None]]:
+        """Left, top, right, bottom (exclusive), score and points of each face, at the picture's own scale."""
+
+    @abstractmethod
     def forget(self) -> None:
-        """Replace what dlib keeps of the last picture (its feature pyramid) by that of a blank one."""
-        self._hog.run(np.zeros((_BLANK_SIDE, _BLANK_SIDE, 3), np.uint8), 0, 1.0)
+        """Overwrite what is kept of the pictures searched since the last time."""
 
-    def _search(self, working: Pixels, min_score: float, scale: float) -> list[Face]:
-        found, scores, _ = self._hog.run(working, 0, min_score)
-        faces = []
-        for place, score in zip(found, scores, strict=True):
-            corners = (place.left(), place.top(), place.right() + 1, place.bottom() + 1)
-            faces.append(Face(Box(*(round(c / scale) for c in corners)), float(score)))
-        return sorted(faces, key=lambda face: face.box.width, reverse=True)
+    def _scales(self, shape: tuple[int, ...]) -> list[float]:
+        """Scale of each level, rising; levels that would be the same are one."""
+        longest = max(shape[:2])
+        small = self.small_side if self.small_side < longest <= SMALL_FRAME else 0
+        scales = [min(MAX_ENLARGEMENT, side / longest) for side in (small, *self.sides) if side]
+        return sorted(set(scales))
+
+    def _at(
+        self, region: Pixels, scale: float, min_score: float | None, origin: tuple[int, int] = (0, 0)
+    ) -> list[Face]:
+        """Search a region of the frame, whose corner is `origin` (x, y), brought to `scale`."""
+        height, width = region.shape[:2]
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        if size == (width, height) and region.flags.c_contiguous:
+            working = region
+        elif size == (width, height):
+            working = np.ascontiguousarray(region)
+        else:
+            working = _resized(region, size)
+        try:
+            found = self.search(working, self.usual_score if min_score is None else min_score)
+        finally:
+            if working is not region:
+                working.fill(0)
+        faces = [_placed(corners, score, points, scale, origin) for corners, score, points in found]
+        return sorted((f for f in faces if f is not None), key=lambda face: face.box.width, reverse=True)
+
+
+def _resized(region: Pixels, size: tuple[int, int]) -> Pixels:
+    """A copy of `region` of this size (width, height): whole pixels are averaged first, the rest is bilinear.
+
+    Six times cheaper than averaging by fractions of pixels.
+    """
+    height, width = region.shape[:2]
+    step = min(width // size[0], height // size[1])
+    if step <= 1:
+        return np.asarray(cv2.resize(region, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    few = (width // step, height // step)
+    whole = region[: few[1] * step, : few[0] * step]
+    reduced = np.asarray(cv2.resize(whole, few, interpolation=cv2.INTER_AREA), np.uint8)
+    if few == size:
+        return reduced
+    try:
+        return np.asarray(cv2.resize(reduced, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    finally:
+        reduced.fill(0)
+
+
+def _placed(
+    corners: Sequence[float], score: float, points: Points | None, scale: float, origin: tuple[int, int]
+) -> Face | None:
+    """A face in pixels of the frame; None where a figure is not finite or the box is empty."""
+    values: list[Any] = [*corners, score] if points is None else [*corners, score, *points.flat]
+    if not np.isfinite(values).all():
+        return None
+    left, top, right, bottom = (round(c / scale) + origin[i % 2] for i, c in enumerate(corners))
+    if right <= left or bottom <= top:
+        return None
+    return Face(Box(left, top, right, bottom), float(score), None if points is None else points / scale + origin)
 
 
 def in_zone(faces: Sequence[Face], zone: tuple[float, float, float, float], height: int, width: int) -> list[Face]:

@@ -3,10 +3,12 @@
 For each frame, in this order:
 
 1. fresh? taken after the trigger and at most `max_frame_age_ms` ago, else counted as stale;
-2. faces above the score, centre inside the zone, else NO_FACE;
-3. a second face nearly as near ends the look: nobody is matched while two could be meant;
-4. the nearest face: large enough, else COME_CLOSER; bright, dark or blurred, else the hint;
-5. its embedding, sent as `FaceSeen`.
+2. whole? else BAD_FRAME;
+3. faces above the score, centre inside the zone, else NO_FACE;
+4. a second face nearly as near ends the look: nobody is matched while two could be meant;
+5. the nearest face: large enough, else COME_CLOSER; all in the picture, else CUT_OFF; not torn, else
+   BAD_FRAME; not dark, bright or blurred, else the hint;
+6. its embedding, plain and mirrored in turn, sent as `FaceSeen`; MODEL_FAULT where a network gives no numbers.
 
 Every fresh frame is answered by one message, except the one that ends the look for several faces.
 Pixels, chips and vectors are overwritten as soon as they were used, whatever happens.
@@ -24,17 +26,25 @@ from typing import Final, Protocol
 from gatevault.core.errors import BenchOnlyError, CameraError
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import Box, Quality, Vector
-from gatevault.core.wire import CameraOpen, FrameEmpty, Hint, Look, LookDone, LookEnd, Message, Purpose, face_seen
-from gatevault.vision.detect import Detector, Face, has_rival, in_zone
-from gatevault.vision.embed import Chip, Embedder
+from gatevault.core.wire import (
+    MAX_SENTENCE,
+    CameraOpen,
+    FrameEmpty,
+    Hint,
+    Look,
+    LookDone,
+    LookEnd,
+    Message,
+    Purpose,
+    face_seen,
+)
+from gatevault.vision.broken import Rows, dead_rows, is_broken, is_cut_off, is_torn
+from gatevault.vision.detect import Face, has_rival, in_zone
+from gatevault.vision.embed import Chip, NoVectorError, View
 from gatevault.vision.frame import Camera, Frame, Pixels
-from gatevault.vision.models import Models
 
 FINITE_LIMIT_MS: Final = 60_000
 """Bound of a look at a clip or a folder shown once, which the look's own limit does not cut."""
-
-MAX_ERROR: Final = 500
-"""Longest sentence that `LookDone.error` carries."""
 
 _MS: Final = 1_000_000
 
@@ -48,42 +58,17 @@ Stop = Callable[[], bool]
 class Engine(Protocol):
     """What a look needs of the networks."""
 
-    def find(self, pixels: Pixels, min_score: float) -> list[Face]:
-        """The faces of a frame, widest first."""
+    def find(self, pixels: Pixels, min_score: float | None) -> list[Face]:
+        """The faces of the look's next frame, widest first; None: the detector's usual score."""
 
-    def chip(self, pixels: Pixels, box: Box) -> Chip:
+    def chip(self, pixels: Pixels, face: Face) -> Chip:
         """One face, upright, with its quality; the caller wipes it."""
 
-    def vector(self, chip: Chip) -> Vector:
-        """Its embedding; the caller wipes it."""
+    def vector(self, chip: Chip, view: View) -> Vector:
+        """Its embedding; the caller wipes it. NoVectorError where a network gave no numbers."""
 
     def forget(self) -> None:
-        """Overwrite what the networks keep of the last face."""
-
-
-class DlibEngine:
-    """dlib's detector, landmarks and network behind the `Engine` port."""
-
-    def __init__(self, models: Models) -> None:
-        self._detector = Detector(models.detector)
-        self._embedder = Embedder(models.landmarks, models.network)
-        self._embedded = False
-
-    def find(self, pixels: Pixels, min_score: float) -> list[Face]:
-        return self._detector.find(pixels, min_score)
-
-    def chip(self, pixels: Pixels, box: Box) -> Chip:
-        return self._embedder.chip(pixels, box)
-
-    def vector(self, chip: Chip) -> Vector:
-        self._embedded = True
-        return self._embedder.vector(chip)
-
-    def forget(self) -> None:
-        self._detector.forget()
-        if self._embedded:
-            self._embedder.forget()
-            self._embedded = False
+        """The look is over: overwrite what is kept of its frames and of the last face."""
 
 
 @dataclass(slots=True)
@@ -92,8 +77,16 @@ class _Seen:
 
     frames: int = 0
     stale: int = 0
+    embedded: int = 0
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     digests: set[bytes] = field(default_factory=set, repr=False)
+
+    def next_view(self, purpose: Purpose) -> View:
+        """Plain and mirrored in turn, so that the mean over a look has both; both of each for an enrolment."""
+        self.embedded += 1
+        if purpose is Purpose.ENROL:
+            return View.BOTH
+        return View.PLAIN if self.embedded % 2 else View.MIRRORED
 
     def is_new(self, pixels: Pixels) -> bool:
         """Whether no earlier face of this look came from the same pixels."""
@@ -135,12 +128,12 @@ def run_look(
     finally:
         engine.forget()
         seen.digests.clear()
-    return LookDone(look.nonce, end, seen.frames, seen.stale, max(0, closed - start) // _MS, error[:MAX_ERROR])
+    return LookDone(look.nonce, end, seen.frames, seen.stale, max(0, closed - start) // _MS, error[:MAX_SENTENCE])
 
 
 def failed(nonce: str, error: str) -> LookDone:
     """The end of a look whose camera could not even be named."""
-    return LookDone(nonce, LookEnd.CAMERA, 0, 0, 0, error[:MAX_ERROR])
+    return LookDone(nonce, LookEnd.CAMERA, 0, 0, 0, error[:MAX_SENTENCE])
 
 
 def _watch(
@@ -188,6 +181,10 @@ def _examine(look: Look, frame: Frame, settings: LookSettings, engine: Engine, e
     """
     nonce = look.nonce
     height, width = frame.pixels.shape[:2]
+    dead = dead_rows(frame.pixels)
+    if is_broken(frame.pixels, dead):
+        emit(FrameEmpty(nonce, frame.index, Hint.BAD_FRAME))
+        return False
     faces = in_zone(engine.find(frame.pixels, settings.min_score), settings.zone, height, width)
     if not faces:
         emit(FrameEmpty(nonce, frame.index, Hint.NO_FACE))
@@ -198,16 +195,21 @@ def _examine(look: Look, frame: Frame, settings: LookSettings, engine: Engine, e
         emit(FrameEmpty(nonce, frame.index, Hint.SEVERAL_FACES))
         return False
     nearest = faces[0]
-    if nearest.box.width < settings.min_size:
-        emit(FrameEmpty(nonce, frame.index, Hint.COME_CLOSER))
+    misplaced = _misplaced(frame.pixels, nearest.box, dead, settings)
+    if misplaced is not None:
+        emit(FrameEmpty(nonce, frame.index, misplaced))
         return False
-    chip = engine.chip(frame.pixels, nearest.box)
+    chip = engine.chip(frame.pixels, nearest)
     try:
         hint = _unfit(chip.quality, settings)
         if hint is not None:
             emit(FrameEmpty(nonce, frame.index, hint))
             return False
-        vector = engine.vector(chip)
+        try:
+            vector = engine.vector(chip, seen.next_view(look.purpose))
+        except NoVectorError:
+            emit(FrameEmpty(nonce, frame.index, Hint.MODEL_FAULT))
+            return False
         try:
             distinct = seen.is_new(frame.pixels)
             emit(face_seen(nonce, frame.index, nearest.box, nearest.score, chip.quality, vector, distinct))
@@ -216,6 +218,15 @@ def _examine(look: Look, frame: Frame, settings: LookSettings, engine: Engine, e
     finally:
         chip.wipe()
     return False
+
+
+def _misplaced(pixels: Pixels, box: Box, dead: Rows, settings: LookSettings) -> Hint | None:
+    """Why this box is no whole face, before anything of it is computed, or None."""
+    if box.width < settings.min_size:
+        return Hint.COME_CLOSER
+    if is_cut_off(box, dead, pixels.shape[1]):
+        return Hint.CUT_OFF
+    return Hint.BAD_FRAME if is_torn(pixels, box) else None
 
 
 def _unfit(quality: Quality, settings: LookSettings) -> Hint | None:

@@ -1,7 +1,7 @@
 """The vision process's side of the socket to the daemon: `Look` in, faces out, nothing kept.
 
-Ready → Hello → (Look → CameraOpen, FaceSeen | FrameEmpty …, LookDone)* until the daemon hangs up.
-One look at a time: a second `Look` ends the first. Anything malformed ends the process; the daemon
+Hello → Ready (or Unfit, where a model file is) → (Look → CameraOpen, FaceSeen | FrameEmpty …, LookDone)* until the
+daemon hangs up. One look at a time: a second `Look` ends the first. Anything malformed ends the process; the daemon
 or systemd starts it again.
 """
 
@@ -13,11 +13,14 @@ import socket
 import struct
 import time
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from gatevault.core import wire
-from gatevault.core.errors import BenchOnlyError, GateVaultError, ProtocolError, VisionDownError
-from gatevault.core.wire import Hello, Look, LookDone, Message, Purpose, Ready, Stop, ToVision
+from gatevault.core.errors import BenchOnlyError, GateVaultError, ModelError, ProtocolError, VisionDownError
+from gatevault.core.models import ModelSettings
+from gatevault.core.wire import MAX_SENTENCE, Hello, Look, LookDone, Message, Purpose, Ready, Stop, ToVision, Unfit
 from gatevault.vision.camera import open_camera
 from gatevault.vision.look import Engine, failed, run_look
 
@@ -97,19 +100,33 @@ class Link:
             raise ProtocolError("the daemon sends faster than it is listened to.")
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What looks, the name of its recipe (64 hexadecimal digits), and the length of its vectors."""
+
+    engine: Engine
+    model: str
+    dimension: int
+
+
+Load = Callable[[ModelSettings], Loaded]
+"""Loads the models that the daemon names. ModelError where one is unfit."""
+
+
 class Worker:
     """Serves one daemon over one link."""
 
-    def __init__(self, link: Link, engine: Engine, model: str, dimension: int) -> None:
+    def __init__(self, link: Link, load: Load) -> None:
         self._link = link
-        self._engine = engine
-        self._ready = Ready(wire.VERSION, os.getpid(), model, dimension)
+        self._load = load
         self._waiting: deque[Look] = deque()
         self._stopped: set[str] = set()
 
     def serve(self) -> None:
-        """Serve until the daemon hangs up (HungUpError). ProtocolError if it speaks nonsense."""
-        self._link.send(self._ready)
+        """Serve until the daemon hangs up (HungUpError).
+
+        ProtocolError if it speaks nonsense; ModelError, which it is told, where the models that it names are unfit.
+        """
         hello = self._link.take()
         if not isinstance(hello, Hello):
             raise ProtocolError("the daemon's first word was no Hello.")
@@ -118,14 +135,20 @@ class Worker:
                 f"the daemon speaks version {hello.version} and vision version {wire.VERSION}: "
                 "install both from one release and restart them."
             )
+        try:
+            loaded = self._load(hello.models)
+        except ModelError as error:
+            self._link.send(Unfit(wire.VERSION, str(error)[:MAX_SENTENCE]))
+            raise
+        self._link.send(Ready(wire.VERSION, os.getpid(), loaded.model, loaded.dimension))
         while True:
             while not self._waiting:
                 self._accept(self._link.take(), "")
             look = self._waiting.popleft()
-            self._link.send(self._carry_out(look, hello))
+            self._link.send(self._carry_out(look, hello, loaded.engine))
             self._stopped.discard(look.nonce)
 
-    def _carry_out(self, look: Look, hello: Hello) -> LookDone:
+    def _carry_out(self, look: Look, hello: Hello, engine: Engine) -> LookDone:
         def stop() -> bool:
             for message in self._link.poll():
                 self._accept(message, look.nonce)
@@ -139,7 +162,7 @@ class Worker:
             camera = open_camera(look.camera or hello.camera, bench=hello.bench, repeat=repeat)
         except GateVaultError as error:
             return failed(look.nonce, str(error))
-        return run_look(look, hello.look, camera, self._engine, self._link.send, stop)
+        return run_look(look, hello.look, camera, engine, self._link.send, stop)
 
     def _accept(self, message: ToVision, current: str) -> None:
         """Take in one message; a Stop for a look that is over came too late and is nothing."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from gatevault.core.consent import ConsentState, Event, NoticeRef, Receipt
+from gatevault.core.models import DLIB, Detector, DetectorKind, Embedder, EmbedderKind, ModelSettings
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import Quality
 
@@ -67,12 +68,23 @@ def _of(kind: inspect.Type) -> st.SearchStrategy[Any]:
             return st.tuples(*map(_of, types))
         case inspect.DictType():
             return st.dictionaries(st.text(max_size=10), JSON, max_size=5)
+        case inspect.StructType(cls=cls) if cls is ModelSettings:
+            return st.sampled_from(RECIPES)
         case inspect.StructType(cls=cls, fields=fields):
             made = {field.name: _of(field.type) for field in fields}
             if cls is LookSettings:
                 made["zone"] = st.sampled_from([(0.0, 0.0, 1.0, 1.0), (0.25, 0.1, 0.75, 0.9)])
             return st.builds(cls, **made)
     raise AssertionError(f"no strategy for {kind}: the wire learnt a new kind of field")
+
+
+RECIPES = [
+    ModelSettings(),
+    ModelSettings(
+        Detector(DetectorKind.YUNET, "yunet.onnx", "ab" * 32),
+        (Embedder(EmbedderKind.MOBILEFACENET, "mobile.onnx", "cd" * 32), DLIB),
+    ),
+]
 
 
 def receipt(resident: str = "r-0123456789abcdef", name: str = "c-1", state: str = "given") -> Receipt:

@@ -1,8 +1,6 @@
-"""From scans to one resident or nobody."""
+"""A probe and a gallery: one resident, or nobody."""
 
 from __future__ import annotations
-
-from collections import Counter
 
 import msgspec
 import numpy as np
@@ -10,36 +8,23 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gatevault.core.matching import (
-    Fusion,
-    Gallery,
-    decide,
-    identify,
-    reason_without_match,
-    template_mean,
-    unit,
-)
+from gatevault.core.calibration import Calibration, Tail
+from gatevault.core.matching import Gallery, identify, nearer, unit
 from gatevault.core.settings import MatchSettings
-from gatevault.core.types import Match, NoMatch, Reason, Vector
-from gatevault.core.wire import Hint, LookEnd
+from gatevault.core.types import Match, NoMatch, Reason
+from tests.calibrations import calibration
+from tests.core.angles import DIMENSION, gallery, names, turned
 
-SETTINGS = MatchSettings(threshold=0.8, margin=0.05, min_frames=3, same_person=0.9)
-DIMENSION = 8
-
-
-def turned(degrees: float) -> Vector:
-    """The unit vector that stands so far from the first axis: its cosine to it is known."""
-    vector = np.zeros(DIMENSION, dtype=np.float32)
-    vector[:2] = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return vector
+SETTINGS = MatchSettings(fpir=0.001, margin=0.5, min_frames=3)
+PLAIN = calibration(threshold=0.8, reference=Tail(0.0, 0.1), same_person=0.9)
+"""Scores are cosines, the threshold is 0.8, and a lead of 0.05 is needed."""
+SEEDS = st.integers(0, 2**32 - 1)
 
 
-def gallery(*degrees: float) -> Gallery:
-    return np.array([turned(d) for d in degrees], dtype=np.float32).reshape(-1, DIMENSION)
-
-
-def names(count: int) -> list[str]:
-    return [f"r-{i:016x}" for i in range(count)]
+def identified(
+    faces: Gallery, settings: MatchSettings = SETTINGS, figures: Calibration = PLAIN, frames: int = 3
+) -> Match | NoMatch:
+    return identify(turned(0), frames, faces, figures, settings)
 
 
 @pytest.mark.parametrize(
@@ -57,184 +42,137 @@ def names(count: int) -> list[str]:
     ],
 )
 def test_threshold_and_margin(residents: list[float], expected: Match | NoMatch) -> None:
-    assert identify(turned(0), gallery(*residents), names(len(residents)), SETTINGS) == expected
+    assert identified(gallery(*residents)) == expected
 
 
 def test_the_threshold_itself_passes_and_a_lead_of_the_margin_itself_suffices() -> None:
     rows = np.zeros((2, DIMENSION), dtype=np.float32)
     rows[0, 0], rows[1, 0] = 0.875, 0.75
-    probe = turned(0)
-    exact = msgspec.structs.replace(SETTINGS, threshold=0.875, margin=0.125)
-    assert identify(probe, rows, names(2), exact) == Match(names(1)[0])
-    stricter = msgspec.structs.replace(exact, threshold=0.8751)
-    assert identify(probe, rows, names(2), stricter) == NoMatch(Reason.NO_MATCH)
-    wider = msgspec.structs.replace(exact, margin=0.126)
-    assert identify(probe, rows, names(2), wider) == NoMatch(Reason.UNSURE)
+    faces = Gallery(names(2), rows, np.zeros(2, np.float32))
+    exact = calibration(threshold=0.875, reference=Tail(0.0, 0.125))
+    one = msgspec.structs.replace(SETTINGS, margin=1.0)
+    assert identified(faces, one, exact) == Match(names(1)[0])
+    stricter = calibration(threshold=0.8751, reference=Tail(0.0, 0.125))
+    assert identified(faces, one, stricter) == NoMatch(Reason.NO_MATCH)
+    wider = msgspec.structs.replace(SETTINGS, margin=1.001)
+    assert identified(faces, wider, exact) == NoMatch(Reason.UNSURE)
+
+
+def test_the_margin_is_told_in_deviations_of_strangers_scores() -> None:
+    faces = gallery(0, 20)  # 1.000 and 0.940
+    assert identified(faces, figures=calibration(threshold=0.8, reference=Tail(0.0, 0.11))) == Match(names(1)[0])
+    wider = calibration(threshold=0.8, reference=Tail(0.0, 0.13))
+    assert identified(faces, figures=wider) == NoMatch(Reason.UNSURE)
 
 
 def test_without_a_margin_two_equals_are_still_unsure() -> None:
     none = msgspec.structs.replace(SETTINGS, margin=0.0)
-    assert identify(turned(0), gallery(5, 5), names(2), none) == NoMatch(Reason.UNSURE)
-    assert identify(turned(0), gallery(5, 5.5), names(2), none) == Match(names(1)[0])
+    assert identified(gallery(5, 5), none) == NoMatch(Reason.UNSURE)
+    assert identified(gallery(5, 5.5), none) == Match(names(1)[0])
 
 
-@pytest.mark.parametrize("where", ["probe", "best row", "another row"])
-def test_a_nan_denies(where: str) -> None:
-    rows, probe = gallery(0, 90), turned(0)
-    target = {"probe": probe, "best row": rows[0], "another row": rows[1]}[where]
-    target[3] = np.nan
-    assert identify(probe, rows, names(2), SETTINGS) == NoMatch(Reason.NO_MATCH)
+def test_the_threshold_rises_with_the_residents() -> None:
+    figures = calibration(reference=Tail(0.0, 0.2))  # 0.62 for one resident, 0.85 for a hundred
+    assert identified(gallery(40), figures=figures) == Match(names(1)[0])
+    assert identified(gallery(40, *[90.0] * 99), figures=figures) == NoMatch(Reason.NO_MATCH)
+    assert identified(gallery(20, *[90.0] * 99), figures=figures) == Match(names(1)[0])
 
 
-def test_a_gallery_has_one_resident_a_row() -> None:
+def test_the_threshold_follows_the_frames_that_were_fused() -> None:
+    figures = calibration(fused=(Tail(0.0, 0.1), Tail(0.0, 0.1), Tail(0.5, 0.1)))
+    assert identified(gallery(45), figures=figures, frames=2) == Match(names(1)[0])
+    assert identified(gallery(45), figures=figures, frames=3) == NoMatch(Reason.NO_MATCH)
+
+
+def test_a_look_alike_is_unsure_though_they_pass_and_nobody_else_is() -> None:
+    first, second = names(2)
+    assert identified(gallery(0, 60, alike={first})) == NoMatch(Reason.UNSURE)
+    assert identified(gallery(0, 60, alike={second})) == Match(first)
+    assert identified(gallery(70, 60, alike={first})) == NoMatch(Reason.NO_MATCH)
+
+
+def test_a_residents_penalty_is_taken_off_before_anybody_is_compared() -> None:
+    first, second = names(2)
+    assert identified(gallery(0, penalties=[0.25])) == NoMatch(Reason.NO_MATCH)
+    assert identified(gallery(0, 30, penalties=[0.25, 0.0])) == Match(second)
+    assert identified(gallery(0, 10, penalties=[0.0, 0.25])) == Match(first)
+
+
+def test_the_probes_own_penalty_counts_at_the_threshold_and_not_for_the_lead() -> None:
+    figures = calibration(threshold=0.8, strength=0.5, floor=1.0)  # a quarter is taken off every probe
+    assert identified(gallery(0), figures=figures) == NoMatch(Reason.NO_MATCH)
+    lower = calibration(threshold=0.7, strength=0.5, floor=1.0)
+    assert identified(gallery(0), figures=lower) == Match(names(1)[0])
+    assert identified(gallery(0, 20), figures=lower) == Match(names(1)[0])
+    assert identified(gallery(0, 10), figures=lower) == NoMatch(Reason.UNSURE)
+
+
+@pytest.mark.parametrize("figures", [PLAIN, calibration(threshold=0.0, strength=1.0)], ids=["plain", "normalised"])
+@pytest.mark.parametrize("where", ["probe", "best row", "another row", "best penalty", "another penalty"])
+def test_a_nan_denies(where: str, figures: Calibration) -> None:
+    faces, probe = gallery(0, 90), turned(0)
+    assert identify(probe, 3, faces, figures, SETTINGS) == Match(names(1)[0])
+    target, at = {
+        "probe": (probe, 3),
+        "best row": (faces.rows[0], 3),
+        "another row": (faces.rows[1], 3),
+        "best penalty": (faces.penalties, 0),
+        "another penalty": (faces.penalties, 1),
+    }[where]
+    target[at] = np.nan
+    assert identify(probe, 3, faces, figures, SETTINGS) == NoMatch(Reason.NO_MATCH)
+
+
+@pytest.mark.parametrize(("residents", "penalties"), [(1, 2), (3, 2), (2, 1), (2, 3)])
+def test_a_gallery_has_one_resident_and_one_penalty_a_row(residents: int, penalties: int) -> None:
+    uneven = Gallery(names(residents), gallery(0, 90).rows, np.zeros(penalties, np.float32))
     with pytest.raises(ValueError, match="one resident a row"):
-        identify(turned(0), gallery(0, 90), names(1), SETTINGS)
+        identified(uneven)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 12))
+@given(SEEDS, st.integers(1, 12))
 def test_the_order_of_the_gallery_does_not_matter(seed: int, count: int) -> None:
     chance = np.random.default_rng(seed)
     rows = chance.normal(size=(count, DIMENSION)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    penalties = chance.uniform(0, 0.1, count).astype(np.float32)
     probe = unit(rows[0] + chance.normal(scale=0.3, size=DIMENSION).astype(np.float32))
-    scores = np.sort(rows @ probe)
-    assume(abs(scores[-1] - SETTINGS.threshold) > 1e-5)  # sums in another order differ in the last bits
-    assume(count == 1 or abs(scores[-1] - scores[-2] - SETTINGS.margin) > 1e-5)
+    scores = np.sort(rows @ probe - penalties)
+    assume(abs(scores[-1] - 0.8) > 1e-5)  # sums in another order differ in the last bits
+    assume(count == 1 or abs(scores[-1] - scores[-2] - 0.05) > 1e-5)
     order = chance.permutation(count)
     people = names(count)
-    mixed = identify(probe, rows[order], [people[i] for i in order], SETTINGS)
-    assert mixed == identify(probe, rows, people, SETTINGS)
+    alike = set(chance.choice(people, count // 3))
+    one, other = (
+        identify(probe, 3, Gallery([people[i] for i in o], rows[o], penalties[o], alike), PLAIN, SETTINGS)
+        for o in (np.arange(count), order)
+    )
+    assert one == other
 
 
-# --- over a look ---------------------------------------------------------------------------------
+# --- residents among themselves ------------------------------------------------------------------
 
 
-def fused(*frames: Vector) -> Fusion:
-    fusion = Fusion(DIMENSION, SETTINGS.same_person)
-    for frame in frames:
-        fusion.add(frame)
-    return fusion
+def test_nearer_are_those_who_reach_the_score_itself() -> None:
+    rows = np.zeros((3, DIMENSION), dtype=np.float32)
+    rows[:, 0] = 0.875, 0.75, 0.8125
+    faces = Gallery(names(3), rows, np.array([0.0, 0.0, 0.0625], np.float32))
+    first, second, third = names(3)
+    assert nearer(turned(0), 0.875, faces, PLAIN) == [first]
+    assert nearer(turned(0), 0.75, faces, PLAIN) == [first, second, third]
+    assert nearer(turned(0), 0.8751, faces, PLAIN) == []
+    assert nearer(turned(0), -1.0, gallery(), PLAIN) == []
 
 
-@pytest.mark.parametrize("frames", [0, 1, 2])
-def test_too_few_frames_decide_nothing(frames: int) -> None:
-    assert decide(fused(*[turned(0)] * frames), gallery(0), names(1), SETTINGS) is None
-
-
-def test_enough_frames_decide() -> None:
-    assert decide(fused(*[turned(0)] * 3), gallery(0), names(1), SETTINGS) == Match(names(1)[0])
-    assert decide(fused(*[turned(80)] * 3), gallery(0), names(1), SETTINGS) == NoMatch(Reason.NO_MATCH)
-
-
-def test_one_frame_can_never_be_made_to_decide() -> None:
-    with pytest.raises(msgspec.ValidationError):
-        msgspec.convert({"min_frames": 1}, MatchSettings)
-
-
-def test_another_person_begins_the_fusion_anew() -> None:
-    fusion = fused(turned(0), turned(1), turned(60))
-    assert fusion.count == 1
-    np.testing.assert_allclose(fusion.probe(), turned(60), atol=1e-6)
-    fusion.add(turned(61))
-    assert decide(fusion, gallery(0), names(1), SETTINGS) is None, "two frames of the second person, not four"
-
-
-def test_a_look_at_alternating_people_decides_nothing() -> None:
-    fusion = fused(*[turned(0), turned(90)] * 10)
-    assert fusion.count == 1
-
-
-@given(st.lists(st.floats(-10, 10), min_size=1, max_size=8), st.floats(0.01, 100))
-def test_the_probe_is_the_unit_mean_of_unit_frames(degrees: list[float], length: float) -> None:
-    frames = [turned(d) for d in degrees]
-    assume(len(degrees) == fused(*frames).count)
-    long = [np.asarray(frame * np.float32(length * (i + 1))) for i, frame in enumerate(frames)]
-    probe = fused(*long).probe()
-    mean = np.mean(frames, axis=0)
-    np.testing.assert_allclose(probe, mean / np.linalg.norm(mean), atol=1e-5)
-    assert float(np.linalg.norm(probe)) == pytest.approx(1.0, abs=1e-5)
-
-
-def test_a_fusion_leaves_the_callers_vector_alone_and_gives_a_probe_of_its_own() -> None:
-    frame = turned(30)
-    fusion = fused(frame)
-    np.testing.assert_array_equal(frame, turned(30))
-    fusion.probe().fill(0.0)
-    np.testing.assert_allclose(fusion.probe(), turned(30), atol=1e-6)
-
-
-def test_a_wiped_fusion_holds_nothing() -> None:
-    fusion = fused(turned(0), turned(1))
-    fusion.wipe()
-    assert fusion.count == 0
-    assert not fusion._sum.any()
-    with pytest.raises(ValueError, match="not zero"):
-        fusion.probe()
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        np.ones(DIMENSION + 1, dtype=np.float32),
-        np.ones((1, DIMENSION), dtype=np.float32),
-        np.zeros(DIMENSION, dtype=np.float32),
-        np.full(DIMENSION, np.nan, dtype=np.float32),
-        np.ones(DIMENSION, dtype=np.float64),
-    ],
-    ids=["dimension", "shape", "zero", "NaN", "double"],
-)
-def test_what_is_no_embedding_is_refused_and_changes_nothing(bad: Vector) -> None:
-    fusion = fused(turned(0))
-    with pytest.raises(ValueError, match="embedding"):
-        fusion.add(bad)
-    assert fusion.count == 1
-    np.testing.assert_array_equal(fusion.probe(), turned(0))
-
-
-def test_the_template_is_the_unit_mean_of_the_captures() -> None:
-    mean = template_mean(gallery(10, -10, 0))
-    np.testing.assert_allclose(mean, turned(0), atol=1e-6)
-    assert mean.dtype == np.float32
-    with pytest.raises(ValueError, match="not zero"):
-        template_mean(gallery(0, 180).round())
-
-
-# --- what the person at the gate is told ---------------------------------------------------------
-
-NOBODY = NoMatch(Reason.NO_MATCH)
-
-
-@pytest.mark.parametrize(
-    ("last", "end", "scans", "hints", "reason"),
-    [
-        (None, LookEnd.LIMIT, 0, {}, Reason.NO_FACE),
-        (None, LookEnd.LIMIT, 0, {Hint.NO_FACE: 9}, Reason.NO_FACE),
-        (None, LookEnd.LIMIT, 0, {Hint.NO_FACE: 9, Hint.COME_CLOSER: 1}, Reason.COME_CLOSER),
-        (None, LookEnd.LIMIT, 0, {Hint.TOO_DARK: 3, Hint.BLURRED: 1}, Reason.TOO_DARK),
-        (None, LookEnd.LIMIT, 0, {Hint.TOO_BRIGHT: 1}, Reason.TOO_BRIGHT),
-        (None, LookEnd.END_OF_FILE, 0, {Hint.BLURRED: 1}, Reason.BLURRED),
-        (None, LookEnd.LIMIT, 1, {Hint.BLURRED: 5}, Reason.NO_MATCH),
-        (NOBODY, LookEnd.LIMIT, 5, {Hint.BLURRED: 5}, Reason.NO_MATCH),
-        (NoMatch(Reason.UNSURE), LookEnd.STOPPED, 5, {}, Reason.UNSURE),
-        (NOBODY, LookEnd.SEVERAL_FACES, 5, {}, Reason.SEVERAL_FACES),
-        (None, LookEnd.SEVERAL_FACES, 0, {Hint.NO_FACE: 2}, Reason.SEVERAL_FACES),
-        (NOBODY, LookEnd.CAMERA, 5, {}, Reason.FAULT),
-    ],
-)
-def test_why_a_look_granted_nobody(
-    last: NoMatch | None, end: LookEnd, scans: int, hints: dict[Hint, int], reason: Reason
-) -> None:
-    assert reason_without_match(last, end, scans, Counter(hints)) is reason
-
-
-@given(
-    st.sampled_from([None, NOBODY, NoMatch(Reason.UNSURE)]),
-    st.sampled_from(LookEnd),
-    st.integers(0, 5),
-    st.dictionaries(st.sampled_from(Hint), st.integers(1, 9)),
-)
-def test_every_look_that_is_over_has_a_reason(
-    last: NoMatch | None, end: LookEnd, scans: int, hints: dict[Hint, int]
-) -> None:
-    reason = reason_without_match(last, end, scans, Counter(hints))
-    assert reason not in (Reason.MATCHED, Reason.CARD)
+@given(SEEDS, st.floats(-1.0, 1.0))
+def test_who_is_near_to_one_has_that_one_near(seed: int, least: float) -> None:
+    figures = calibration(strength=1.0)
+    rows = np.random.default_rng(seed).normal(size=(2, DIMENSION)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    penalties = [figures.penalty(row) for row in rows]
+    assume(abs(float(rows[0] @ rows[1]) - sum(penalties) - least) > 1e-5)
+    there, back = (
+        nearer(rows[i], least, Gallery(["other"], rows[[1 - i]], np.float32([penalties[1 - i]])), figures)
+        for i in (0, 1)
+    )
+    assert there == back

@@ -56,14 +56,12 @@ def test_an_unknown_table_is_an_error() -> None:
         ("look", "max_exposure", [-0.1, 1.1]),
         ("look", "min_sharpness", [-1, float("inf")]),
         ("look", "rival_share", [0, 1.1]),
-        ("matching", "threshold", [0, 1, -1, 2]),
-        ("matching", "margin", [-0.01, 1]),
+        ("matching", "fpir", [0, 9e-7, 0.11, -0.001, "0.001"]),
+        ("matching", "margin", [-0.01, 5.1]),
         ("matching", "min_frames", [0, 1, 31]),
-        ("matching", "same_person", [0, 1]),
         ("enrolment", "min_captures", [0, 17]),
         ("enrolment", "max_captures", [0, 17, 2]),
-        ("enrolment", "agreement", [0, 1]),
-        ("enrolment", "novelty", [0, 1.1]),
+        ("enrolment", "min_quality", [-0.1, 1.1]),
         ("consent", "controller", ["", "x" * 121]),
         ("consent", "contact", ["", "x" * 121]),
         ("consent", "months", [0, 13]),
@@ -75,6 +73,15 @@ def test_a_figure_out_of_range_is_an_error_that_says_where(section: str, key: st
     for value in bad:
         with pytest.raises(msgspec.ValidationError, match=rf"\$\.{section}|{section}\."):
             settings(section, **{key: value})
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [("matching", "threshold"), ("matching", "same_person"), ("enrolment", "agreement"), ("enrolment", "novelty")],
+)
+def test_what_the_calibration_tells_is_no_setting(section: str, key: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=f"unknown field `{key}`"):
+        settings(section, **{key: 0.9})
 
 
 def floats() -> list[tuple[str, str]]:

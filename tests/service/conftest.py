@@ -134,8 +134,10 @@ class Faces:
         return folder
 
     def _nobody(self, folder: Path) -> Path:
+        """A plain wall with a camera's noise: without it the camera would be called broken."""
         folder.mkdir()
-        assert cv2.imwrite(str(folder / "0.png"), np.full((240, 320, 3), 128, dtype=np.uint8))
+        wall = np.random.default_rng(1).normal(128, 3, (240, 320, 3)).astype(np.uint8)
+        assert cv2.imwrite(str(folder / "0.png"), wall)
         return folder
 
 

@@ -20,7 +20,8 @@ from gatevault.service.state import StatePaths
 from gatevault.service.storage import StorageThread
 from gatevault.service.stores import Stores, open_stores
 from tests.bench import Bench
-from tests.service.peer import DIMENSION, MODEL
+from tests.calibrations import shipped
+from tests.service.peer import MODEL
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ class Inside:
     retention: Retention
 
     def open(self) -> None:
-        self.faces.use_model(bytes.fromhex(MODEL), DIMENSION)
+        self.faces.use_model(bytes.fromhex(MODEL), shipped("dlib"))
         for resident, captures in self.faces.open_some(self.faces.begin()):
             self.faces.add(resident, captures)
 

@@ -56,11 +56,20 @@ def shows(*numbers: int, frames: int = 4) -> Script:
 class Peer:
     """Connects to the daemon as vision does and answers each look by its script, in a thread."""
 
-    def __init__(self, runtime: Path, script: Script, *, model: str = MODEL, dimension: int = DIMENSION) -> None:
+    def __init__(
+        self,
+        runtime: Path,
+        script: Script,
+        *,
+        model: str = MODEL,
+        dimension: int = DIMENSION,
+        first: Said | None = None,
+    ) -> None:
+        """`first` is what it says instead of Ready."""
         self.script = script
         self.looks: list[Look] = []
         self._socket = connected_socket(runtime / "vision.sock", PATIENCE_S)
-        self._send(Ready(wire.VERSION, os.getpid(), model, dimension))
+        self._send(first or Ready(wire.VERSION, os.getpid(), model, dimension))
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 

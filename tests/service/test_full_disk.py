@@ -45,7 +45,7 @@ class SmallDisk:
 def disk(tmp_path: Path) -> Iterator[SmallDisk]:
     mount = tmp_path / "disk"
     mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "none", str(mount)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=26m,mode=0700", "none", str(mount)]
     try:
         made = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:

@@ -23,7 +23,7 @@ from gatevault.service.doorway import Doorway
 from gatevault.service.eyes import Eyes
 from tests.bench import Bench, eventually, in_background
 from tests.service.inside import Inside, inside, now
-from tests.service.peer import Peer, Script, shows
+from tests.service.peer import DIMENSION, Peer, Script, shows
 from tests.service.steps import (
     LONG,
     OTHER_LONG,
@@ -154,12 +154,12 @@ def test_the_row_is_overwritten_when_its_time_is_over(
         gate = _access(rooms)
         await gate.card(CardRead(LONG, "bench"), 0)
         held = rooms.faces.held
-        assert held is not None and held[0] == one and held[1].shape == (1, rooms.faces.dimension)
-        assert held[1].any(), "the view shows the row"
+        assert held is not None and held.residents == [one] and held.rows.shape == (1, DIMENSION)
+        assert held.rows.any(), "the view shows the row"
         async with asyncio.timeout(10):
             while rooms.faces.held is not None:
                 await asyncio.sleep(0.02)
-        assert not held[1].any()
+        assert not held.rows.any()
 
     inside(quick, now(), work)
 

@@ -115,10 +115,11 @@ def guesses(loot: Loot, who: str) -> Iterator[bytes]:
 
 
 def windows(root: Path) -> set[bytes]:
-    """Every run of 32 bytes in every file of the state; in `keys/` also what 64 hexadecimal digits tell."""
+    """Every run of 32 bytes in every file of the state but the public networks; in `keys/` also what 64 hexadecimal
+    digits tell."""
     found: set[bytes] = set()
     for path in root.rglob("*"):
-        if path.is_file():
+        if path.is_file() and path.parent.name != "models":
             content = path.read_bytes()
             found.update(content[i : i + KEY_BYTES] for i in range(len(content) - KEY_BYTES + 1))
             if path.parent.name == "keys":

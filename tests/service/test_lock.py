@@ -13,8 +13,9 @@ from gatevault.core.consent import KeyMode
 from gatevault.core.types import Vector
 from gatevault.core.wire import CameraOpen, Look, LookDone, LookEnd
 from tests.bench import Bench, eventually, in_background
+from tests.calibrations import shipped
 from tests.service.inside import Inside, inside, now
-from tests.service.peer import DIMENSION, MODEL, Peer, Said, Script, person, seen, shows
+from tests.service.peer import MODEL, Peer, Said, Script, person, seen, shows
 from tests.service.steps import LONG, certificates, is_locked, rows, unlocked
 
 Seeing = Callable[[Bench, Script], Peer]
@@ -167,7 +168,7 @@ def test_what_was_being_opened_when_the_lock_fell_is_overwritten(quick: Bench, o
             rooms.stores.shut("The test locked the vault.")
             rooms.faces.close()
             if anew:  # whatever begins a gallery now, nobody comes into it
-                rooms.faces.use_model(bytes.fromhex(MODEL), DIMENSION)
+                rooms.faces.use_model(bytes.fromhex(MODEL), shipped("dlib"))
             for resident, captures in opened:
                 rooms.faces.add(resident, captures)
                 assert not captures.any()

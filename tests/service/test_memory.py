@@ -22,6 +22,7 @@ from gatevault.core.matching import template_mean, unit
 from gatevault.core.types import Vector
 from gatevault.core.wire import CameraOpen, Look, LookDone, LookEnd
 from tests.bench import Bench, eventually
+from tests.calibrations import shipped
 from tests.service.dump import Area, Bytes, Floats, Vectors, areas, snapshot
 from tests.service.peer import DIMENSION, GOOD, Peer, Said, Script, person, seen
 
@@ -61,7 +62,9 @@ class Crowd:
         for number in sorted({number for number, _ in self.sent}):
             own = [vector for shown, vector in self.sent if shown == number]
             people[f"person {number}"] = person(number)
-            forms[f"mean of person {number}"] = template_mean(np.stack([unit(vector) for vector in own]))
+            forms[f"mean of person {number}"] = template_mean(
+                np.stack([unit(vector) for vector in own]), shipped("dlib").normaliser
+            )
             for i, vector in enumerate(own):
                 forms[f"vector {i} of person {number}"] = vector
                 forms[f"unit vector {i} of person {number}"] = unit(vector)

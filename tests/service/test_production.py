@@ -16,8 +16,8 @@ from gatevault.core import control
 from gatevault.core.consent import Standing
 from gatevault.core.entries import EntryType
 from gatevault.core.errors import BenchOnlyError, GateVaultError, StoreFullError
-from gatevault.core.matching import unit
-from gatevault.core.types import CardRead, Match, Reason, Vector
+from gatevault.core.matching import Rows, unit
+from gatevault.core.types import CardRead, Match, Reason
 from gatevault.devices.guard import start_guard
 from gatevault.devices.pins import open_pins
 from gatevault.service import access
@@ -28,6 +28,7 @@ from gatevault.service.handlers import handlers
 from gatevault.service.state import StatePaths
 from gatevault.service.stores import open_stores
 from tests.bench import gatevault
+from tests.calibrations import calibration
 
 
 @pytest.fixture
@@ -188,12 +189,13 @@ def test_an_erasure_that_owes_its_entry_spares_a_later_template(
     """Withdrawn while the ledger refused, consented and enrolled anew: settling the old must not undo the new."""
 
     async def work(gate: Gate) -> None:
-        gate.faces.use_model(bytes(32), 4)
+        gate.faces.use_model(bytes(32), calibration(4))
         resident = (await answer(gate, control.ResidentAdd("One")))["resident"]
         await answer(gate, control.CardAdd(resident, "11"))
 
-        async def capture(camera: str | None) -> list[Vector]:
-            return [unit(np.array([1.0, x, 0.0, 0.0], dtype=np.float32)) for x in (0.0, 0.1, 0.2)]
+        async def capture(camera: str | None, say: Callable[[str], None]) -> tuple[Rows, dict[str, int]]:
+            rows = [unit(np.array([1.0, x, 0.0, 0.0], dtype=np.float32)) for x in (0.0, 0.1, 0.2)]
+            return np.stack(rows), {"front": 3}
 
         async def enrolled() -> bool:
             shown = (await answer(gate, control.Notice("en")))["sha256"]

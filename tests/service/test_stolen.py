@@ -94,6 +94,7 @@ SEALED = {
     "ledger.db": {"entries": {"payload"}, "unmatched": {"faces"}},
 }
 FILES = {"vault.db", "registry.db", "ledger.db", "cards.snapshot", "config.toml", "device.json", "bench/pins.jsonl"}
+FILES |= {"models/dlib-resnet-v1.onnx"}
 
 NAMES = {
     "1001234567": "Grace Brewster Hopper",

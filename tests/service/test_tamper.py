@@ -24,7 +24,8 @@ from gatevault.service.status import report
 from gatevault.service.stores import open_stores
 from gatevault.vault.gallery import Gallery
 from tests.bench import QUICK, configure
-from tests.service.peer import DIMENSION, person
+from tests.calibrations import shipped
+from tests.service.peer import person
 
 TAMPER = 19
 Work = Callable[[Gate], Coroutine[Any, Any, None]]
@@ -55,11 +56,11 @@ def within(state: Path, work: Work) -> None:
 def with_faces(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Gallery:
     """A gallery with a resident in it, whose consent is taken as given."""
     monkeypatch.setattr(gate.faces, "standing", lambda _: Standing.LIVE)
-    gate.faces.use_model(b"\x5a" * 32, DIMENSION)
+    gate.faces.use_model(b"\x5a" * 32, shipped("dlib"))
     gate.faces.opened.set()
     gate.faces.add("r-1", person(1)[None].copy())
     gallery = gate.faces._gallery
-    assert gallery is not None and gallery.matrix.any()
+    assert gallery is not None and gallery.view().rows.any()
     return gallery
 
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatevault.core.errors import ConfigError
+from gatevault.core.models import CalibrationFile
 from gatevault.core.settings import Settings
 from gatevault.service import config
 from gatevault.service.config import MAX_BYTES, hardware, load_board, load_settings
@@ -38,10 +39,18 @@ def test_no_file_means_the_defaults_and_so_does_an_empty_one(path: Path) -> None
 
 def test_what_the_file_says_counts(path: Path) -> None:
     path.write_text(
-        '[gate]\nname = "西门"\n[look]\nlimit_ms = 2000\n[schedule]\nhours = ["Mon 07:00-22:00"]\n', "utf-8"
+        '[gate]\nname = "西门"\n[look]\nlimit_ms = 2000\n[schedule]\nhours = ["Mon 07:00-22:00"]\n'
+        "[matching]\nfpir = 1e-4\nmargin = 1\n[enrolment]\nmin_quality = 0.5\n",
+        "utf-8",
     )
     found = load_settings(path)
     assert (found.gate.name, found.look.limit_ms, found.schedule.hours) == ("西门", 2000, ("Mon 07:00-22:00",))
+    assert (found.matching.fpir, found.matching.margin, found.enrolment.min_quality) == (1e-4, 1.0, 0.5)
+
+
+def test_figures_of_ones_own_are_named_by_file_and_hash(path: Path) -> None:
+    path.write_text(f'[models.calibration]\nfile = "site.cal"\nsha256 = "{"ab" * 32}"\n')
+    assert load_settings(path).models.calibration == CalibrationFile("site.cal", "ab" * 32)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +59,11 @@ def test_what_the_file_says_counts(path: Path) -> None:
         ("[look]\nlimit_ms = 9000\n", "look.limit_ms"),
         ("[look]\nlimitms = 900\n", "limitms"),
         ("[lock]\n", "lock"),
-        ("[matching]\nthreshold = nan\n", "matching.threshold"),
+        ("[matching]\nfpir = nan\n", "matching.fpir"),
+        ("[matching]\nfpir = 0.5\n", "matching.fpir"),
+        ("[matching]\nthreshold = 0.96\n", "threshold"),
+        ("[enrolment]\nmin_quality = 2\n", "enrolment.min_quality"),
+        ('[models.calibration]\nfile = "../site.cal"\n', "models.calibration.file"),
         ('[gate]\nboard = "../../etc/passwd"\n', "gate.board"),
         ("[look]\nlimit_ms = \n", "line 2"),
         ("[look\n", "line 1"),

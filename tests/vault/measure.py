@@ -18,7 +18,8 @@ from gatevault.service.clock import TrustedClock
 from gatevault.service.faces import Faces
 from gatevault.service.gate import CHUNK
 from gatevault.service.stores import Stores
-from tests.crowd import DIMENSION, MODEL, NOTICE, fill, house
+from tests.calibrations import shipped
+from tests.crowd import MODEL, NOTICE, fill, house
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ def timed(work: Callable[[], T]) -> tuple[float, T]:
 def gallery(stores: Stores, slots: int) -> Faces:
     """Open the gallery as the daemon does (`Gate._fill_gallery`), without the loop's turns between."""
     faces = Faces(stores, TrustedClock(stores.latest), frozenset({NOTICE}), slots)
-    faces.use_model(MODEL, DIMENSION)
+    faces.use_model(MODEL, shipped("dlib"))
     residents = faces.begin()
     for start in range(0, len(residents), CHUNK):
         for resident, captures in faces.open_some(residents[start : start + CHUNK]):

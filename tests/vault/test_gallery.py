@@ -21,20 +21,24 @@ def template(number: int) -> Vector:
     return np.full(DIMENSION, 1 + number, dtype=np.float32)
 
 
+def penalty(number: int) -> float:
+    return 0.5 + number
+
+
 class GalleryMachine(RuleBasedStateMachine):
-    """A gallery beside a dictionary. Whatever lies beyond the rows in use is zero."""
+    """A gallery beside a dictionary of numbers. Whatever lies beyond the rows in use is zero."""
 
     def __init__(self) -> None:
         super().__init__()
         self.gallery = Gallery(DIMENSION)
-        self.model: dict[str, Vector] = {}
+        self.model: dict[str, int] = {}
 
     @rule(who=PEOPLE, number=st.integers(0, 99))
     def put(self, who: str, number: int) -> None:
         given = template(number)
-        self.gallery.put(who, given)
+        self.gallery.put(who, given, penalty(number))
         given.fill(-1.0)  # as the caller wipes its own copy
-        self.model[who] = template(number)
+        self.model[who] = number
 
     @rule(start=st.integers(0, 100), count=st.integers(1, 70))
     def put_many(self, start: int, count: int) -> None:
@@ -52,15 +56,18 @@ class GalleryMachine(RuleBasedStateMachine):
 
     @invariant()
     def it_holds_what_the_model_holds(self) -> None:
-        matrix = self.gallery.matrix
-        assert matrix.shape == (len(self.model), DIMENSION)
-        assert matrix.dtype == np.float32
-        found = dict(zip(self.gallery.residents, matrix.tolist(), strict=True))
-        assert found == {who: row.tolist() for who, row in self.model.items()}
+        view = self.gallery.view()
+        assert view.rows.shape == (len(self.model), DIMENSION)
+        assert view.rows.dtype == view.penalties.dtype == np.float32
+        assert list(view.residents) == list(self.gallery.residents)
+        held = zip(view.rows.tolist(), view.penalties.tolist(), strict=True)
+        found = dict(zip(view.residents, held, strict=True))
+        assert found == {who: (template(n).tolist(), penalty(n)) for who, n in self.model.items()}
 
     @invariant()
     def nothing_is_left_of_whoever_went(self) -> None:
         assert not self.gallery._rows[len(self.model) :].any()
+        assert not self.gallery._penalties[len(self.model) :].any()
 
 
 GalleryMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
@@ -69,33 +76,53 @@ TestGallery = GalleryMachine.TestCase
 
 def test_a_gallery_that_grows_leaves_nothing_in_its_first_memory() -> None:
     faces = Gallery(DIMENSION)
-    first = faces._rows
+    first, taken_off = faces._rows, faces._penalties
     for number in range(FIRST_ROWS):
-        faces.put(f"r-{number}", template(number))
+        faces.put(f"r-{number}", template(number), penalty(number))
     assert faces._rows is first
     assert first.all()
-    faces.put("r-last", template(99))
-    assert len(faces._rows) == 2 * FIRST_ROWS
+    assert taken_off.all()
+    faces.put("r-last", template(99), penalty(99))
+    assert len(faces._rows) == len(faces._penalties) == 2 * FIRST_ROWS
     assert not first.any()
+    assert not taken_off.any()
     assert len(faces.residents) == FIRST_ROWS + 1
+    assert faces.view().penalties.tolist() == [*map(penalty, range(FIRST_ROWS)), penalty(99)]
 
 
-def test_the_matrix_is_a_view_that_sees_an_erasure_at_once() -> None:
+def test_a_view_is_no_copy_and_sees_an_erasure_at_once() -> None:
     faces = Gallery(DIMENSION)
-    faces.put("r-1", template(1))
-    before = faces.matrix
-    assert np.shares_memory(before, faces._rows)
+    faces.put("r-1", template(1), penalty(1))
+    before = faces.view()
+    assert np.shares_memory(before.rows, faces._rows)
+    assert np.shares_memory(before.penalties, faces._penalties)
     faces.clear()
-    assert not before.any()
+    assert not before.rows.any()
+    assert not before.penalties.any()
+
+
+def test_a_view_tells_whose_faces_are_refused() -> None:
+    faces = Gallery(DIMENSION)
+    faces.put("r-1", template(1), penalty(1))
+    assert faces.view().alike == frozenset()
+    assert faces.view({"r-1"}).alike == {"r-1"}
+
+
+def test_a_template_put_again_takes_its_own_penalty_with_it() -> None:
+    faces = Gallery(DIMENSION)
+    for number in (1, 2):
+        faces.put("r-1", template(number), penalty(number))
+    assert faces.view().penalties.tolist() == [penalty(2)]
 
 
 @pytest.mark.parametrize("shape", [(DIMENSION - 1,), (DIMENSION + 1,), (1, DIMENSION), ()])
 def test_a_template_of_another_dimension_is_refused(shape: tuple[int, ...]) -> None:
     faces = Gallery(DIMENSION)
     with pytest.raises(ValueError, match="dimension"):
-        faces.put("r-1", np.ones(shape, dtype=np.float32))
+        faces.put("r-1", np.ones(shape, dtype=np.float32), 0.5)
     assert not faces.residents
     assert not faces._rows.any()
+    assert not faces._penalties.any()
 
 
 def test_it_tells_how_it_is_protected() -> None:

@@ -203,8 +203,8 @@ def test_several_slots_share_a_page_and_come_back_empty() -> None:
 
 def test_the_gallery_lies_in_it() -> None:
     gallery = Gallery(128)
-    area = area_of(gallery._rows.ctypes.data)
-    assert area.secret or gallery.protection is Protection.UNLOCKED
+    for array in (gallery._rows, gallery._penalties):
+        assert area_of(array.ctypes.data).secret or gallery.protection is Protection.UNLOCKED
 
 
 def test_a_gallery_that_grows_tells_of_its_new_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,10 +213,12 @@ def test_a_gallery_that_grows_tells_of_its_new_memory(monkeypatch: pytest.Monkey
     monkeypatch.setattr(locked._libc, "syscall", no_secret_memory)
     monkeypatch.setattr(locked._libc, "mlock", lambda *_: -1)
     for number in range(first + 1):
-        gallery.put(f"r-{number}", np.ones(128, dtype=np.float32))
+        gallery.put(f"r-{number}", np.ones(128, dtype=np.float32), 0.5)
     assert gallery.protection is Protection.UNLOCKED
-    assert gallery.matrix.shape == (first + 1, 128)
-    assert gallery.matrix.all()
+    view = gallery.view()
+    assert view.rows.shape == (first + 1, 128)
+    assert view.rows.all()
+    assert view.penalties.tolist() == [0.5] * (first + 1)
 
 
 def test_a_secret_lies_in_it_and_is_overwritten_when_it_goes() -> None:

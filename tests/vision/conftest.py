@@ -6,13 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import dlib
 import numpy as np
 import pytest
 
+from gatevault.core.models import DLIB
 from gatevault.vision import models
+from gatevault.vision.detect import Detector
+from gatevault.vision.engine import FaceEngine
+from gatevault.vision.export import exported
 from gatevault.vision.frame import Pixels
-from gatevault.vision.look import DlibEngine
+from gatevault.vision.hog import HogDetector
 from gatevault.vision.pictures import read_picture
+from gatevault.vision.yunet import YunetDetector
 from tests.vision.daemon import Daemon
 
 
@@ -22,8 +28,34 @@ def loaded() -> models.Models:
 
 
 @pytest.fixture(scope="session")
-def engine(loaded: models.Models) -> DlibEngine:
-    return DlibEngine(loaded)
+def engine(loaded: models.Models) -> FaceEngine:
+    return FaceEngine(loaded)
+
+
+@pytest.fixture(scope="session")
+def network() -> bytes:
+    """dlib's network as ONNX, as a device has it."""
+    return exported()
+
+
+@pytest.fixture(scope="session")
+def folder(network: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models folder of a device as `init` makes it. Not to be written into."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / DLIB.file).write_bytes(network)
+    return folder
+
+
+YUNET = Path("models") / "face_detection_yunet_2023mar.onnx"
+
+
+@pytest.fixture(params=["hog", "yunet"])
+def detector(request: pytest.FixtureRequest) -> Detector:
+    """Every detector in turn; YuNet where its file is."""
+    if request.param == "hog":
+        return HogDetector(dlib.get_frontal_face_detector())
+    shared: Path = request.getfixturevalue("shared")
+    return YunetDetector((shared / YUNET).read_bytes())
 
 
 @pytest.fixture(scope="session")
@@ -60,9 +92,9 @@ def shared() -> Path:
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
+def daemon(tmp_path: Path, folder: Path) -> Iterator[Daemon]:
     """A fresh vision process, waiting to be greeted."""
-    ours = Daemon(tmp_path)
+    ours = Daemon(tmp_path, folder)
     yield ours
     ours.close()
 

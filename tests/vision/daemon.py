@@ -11,10 +11,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gatevault.core import wire
+from gatevault.core.models import ModelSettings
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import Vector
 from gatevault.core.wire import FaceSeen, Hello, Look, LookDone, Message, Purpose, Ready
+from gatevault.service.vision_process import FREED_AT_ONCE
 from tests.vision.fakes import NONCE
+
+DEFAULT_MODELS = ModelSettings()
 
 PATIENCE_S = 60.0
 """How long a test waits for the process before it fails: a loaded machine is no fault."""
@@ -23,15 +27,17 @@ PATIENCE_S = 60.0
 class Daemon:
     """Starts `python -m gatevault.vision`, speaks with it, and keeps what it says."""
 
-    def __init__(self, folder: Path, before: Sequence[str] = (), listen: bool = True) -> None:
+    def __init__(self, folder: Path, models: Path, before: Sequence[str] = (), listen: bool = True) -> None:
+        """`models`: the folder of the networks' files."""
         self.path = folder / "vision.sock"
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.settimeout(PATIENCE_S)
         if listen:
             self.listen()
         # Without bytecode files, so that every file opened for writing is vision's own doing.
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, **FREED_AT_ONCE, "PYTHONDONTWRITEBYTECODE": "1"}
         command = [*before, sys.executable, "-m", "gatevault.vision", "--socket", str(self.path)]
+        command += ["--models", str(models)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         self.connection: socket.socket | None = None
         self.messages: list[Message] = []
@@ -41,15 +47,21 @@ class Daemon:
         self._listener.bind(str(self.path))
         self._listener.listen(1)
 
-    def greet(self, bench: bool = True, camera: str = "v4l2:/dev/none", version: int = wire.VERSION) -> Ready:
-        """Accept it, take its Ready and send Hello."""
+    def greet(
+        self, bench: bool = True, camera: str = "v4l2:/dev/none", models: ModelSettings = DEFAULT_MODELS
+    ) -> Ready:
+        """Accept it, send Hello and take its Ready."""
+        self.accept(Hello(wire.VERSION, bench, camera, LookSettings(), models))
+        ready = self.take()
+        assert isinstance(ready, Ready)
+        return ready
+
+    def accept(self, hello: Hello) -> None:
+        """Accept it and send this Hello."""
         self.connection, _ = self._listener.accept()
         self.connection.settimeout(PATIENCE_S)
         self._incoming = self._receive()
-        ready = self.take()
-        assert isinstance(ready, Ready)
-        self.send(Hello(version, bench, camera, LookSettings()))
-        return ready
+        self.send(hello)
 
     def send(self, message: Message) -> None:
         self.raw(wire.pack(message))

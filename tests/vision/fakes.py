@@ -13,7 +13,7 @@ from gatevault.core.errors import CameraError
 from gatevault.core.types import Box, Quality, Vector
 from gatevault.core.wire import FaceSeen, Look, Message, Purpose
 from gatevault.vision.detect import Face
-from gatevault.vision.embed import Chip
+from gatevault.vision.embed import Chip, NoVectorError, View
 from gatevault.vision.frame import Frame, Pixels
 
 NONCE = "0123456789abcdef0123456789abcdef"
@@ -79,7 +79,7 @@ class FakeCamera:
                 raise CameraError("the camera stopped: check its cable.")
             return None
         age = self.ages_ms[min(index, len(self.ages_ms) - 1)]
-        pixels = np.full((240, 320, 3), 7 if self.same else 1 + index % 250, np.uint8)
+        pixels = np.random.default_rng(7 if self.same else index).integers(1, 256, (240, 320, 3), np.uint8)
         taken = 0 if age is None else self.clock.now - int(age * MS)
         self.given.append(Frame(pixels, taken, index))
         return self.given[-1]
@@ -96,19 +96,26 @@ class FakeEngine:
     forgotten: int = 0
     chips: list[Chip] = field(default_factory=list)
     vectors: list[Vector] = field(default_factory=list)
+    views: list[View] = field(default_factory=list)
+    broken: bool = False
+    """Its network gives no numbers."""
 
-    def find(self, pixels: Pixels, min_score: float) -> list[Face]:
+    def find(self, pixels: Pixels, min_score: float | None) -> list[Face]:
         assert pixels.any(), "a wiped frame was examined"
+        min_score = 0.4 if min_score is None else min_score
         self.searched += 1
         self.on_find()
         found = [f for f in self.faces if f.score >= min_score]
         return sorted(found, key=lambda f: f.box.width, reverse=True)
 
-    def chip(self, pixels: Pixels, box: Box) -> Chip:
+    def chip(self, pixels: Pixels, face: Face) -> Chip:
         self.chips.append(Chip(np.full((150, 150, 3), 9, np.uint8), self.quality))
         return self.chips[-1]
 
-    def vector(self, chip: Chip) -> Vector:
+    def vector(self, chip: Chip, view: View) -> Vector:
+        self.views.append(view)
+        if self.broken:
+            raise NoVectorError
         self.vectors.append(np.full(128, 0.25, np.float32))
         return self.vectors[-1]
 

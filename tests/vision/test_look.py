@@ -10,8 +10,19 @@ from msgspec.structs import replace
 
 from gatevault.core.errors import ProtocolError
 from gatevault.core.settings import LookSettings
-from gatevault.core.wire import CameraOpen, FaceSeen, FrameEmpty, Hint, LookDone, LookEnd, Message, Purpose
-from gatevault.vision.look import FINITE_LIMIT_MS, MAX_ERROR, failed, run_look
+from gatevault.core.wire import (
+    MAX_SENTENCE,
+    CameraOpen,
+    FaceSeen,
+    FrameEmpty,
+    Hint,
+    LookDone,
+    LookEnd,
+    Message,
+    Purpose,
+)
+from gatevault.vision.embed import View
+from gatevault.vision.look import FINITE_LIMIT_MS, failed, run_look
 from tests.vision.fakes import GOOD, NONCE, START, Clock, FakeCamera, FakeEngine, Sent, a_look, face
 
 SETTINGS = LookSettings(rival_share=0.7)
@@ -229,4 +240,28 @@ def test_the_camera_is_closed_before_the_end_is_told() -> None:
 
 
 def test_a_long_error_fits_its_message() -> None:
-    assert len(failed(NONCE, "x" * 5_000).error) == MAX_ERROR
+    assert len(failed(NONCE, "x" * 5_000).error) == MAX_SENTENCE
+
+
+def test_frames_are_embedded_plain_and_mirrored_in_turn_and_an_enrolments_both_ways() -> None:
+    """Faces are counted, not frames: one without a face in between must not leave one side out."""
+    engine = FakeEngine()
+    go(FakeCamera(Clock(), ages_ms=[10.0] * 5, finite=True), engine)
+    assert engine.views == [View.PLAIN, View.MIRRORED, View.PLAIN, View.MIRRORED, View.PLAIN]
+    engine = FakeEngine()
+    engine.on_find = lambda: setattr(engine, "faces", () if engine.searched % 2 else (face(100, 100),))
+    go(FakeCamera(Clock(), ages_ms=[10.0] * 6, finite=True), engine)
+    assert engine.views == [View.PLAIN, View.MIRRORED, View.PLAIN]
+    engine = FakeEngine()
+    go(FakeCamera(Clock(), ages_ms=[10.0] * 3, finite=True), engine, purpose=Purpose.ENROL)
+    assert engine.views == [View.BOTH] * 3
+
+
+def test_a_network_that_gives_no_numbers_is_told_and_matches_nobody() -> None:
+    engine = FakeEngine(broken=True)
+    done, sent = go(FakeCamera(Clock(), ages_ms=[10.0] * 3, finite=True), engine)
+    assert [m.hint for m in sent.of(FrameEmpty)] == [Hint.MODEL_FAULT] * 3
+    assert sent.of(FaceSeen) == []
+    assert done.frames == 3
+    assert not any(chip.pixels.any() for chip in engine.chips)
+    assert engine.forgotten == 1

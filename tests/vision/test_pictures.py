@@ -63,6 +63,15 @@ def test_greyscale_alpha_and_sixteen_bits_become_rgb(tmp_path: Path) -> None:
     assert (read_picture(save(tmp_path / "deep.png", deep)) == 200).all()
 
 
+def test_a_palette_becomes_rgb(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image").new("P", (7, 5), 1)
+    image.putpalette([0, 0, 0, 200, 30, 10])
+    for name in ("palette.png", "clear.png"):
+        image.save(tmp_path / name, **({"transparency": 1} if name == "clear.png" else {}))
+        assert (read_picture(tmp_path / name) == (200, 30, 10)).all()
+    assert read_picture(tmp_path / name).shape == (5, 7, 3)
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".bmp", ".webp", ".tiff", ".ppm"])
 def test_other_formats(tmp_path: Path, suffix: str, astronaut: Pixels) -> None:
     path = save(tmp_path / f"a picture with spaces{suffix}", astronaut)
@@ -114,6 +123,17 @@ def test_what_is_no_picture_is_refused_by_name(tmp_path: Path, data: bytes) -> N
     path = tmp_path / "odd.jpg"
     path.write_bytes(data)
     with pytest.raises(CameraError, match=r"odd\.jpg"):
+        read_picture(path)
+
+
+def test_forty_megapixels_are_read_and_one_row_more_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    path.write_bytes(png(8_000, 5_000, (b"\0" + b"\x10\x20\x30" * 8_000) * 5_000))
+    pixels = read_picture(path)
+    assert pixels.shape == (5_000, 8_000, 3)
+    assert (pixels[0, 0] == (16, 32, 48)).all()
+    path.write_bytes(png(8_000, 5_001, (b"\0" + bytes(24_000)) * 5_001))
+    with pytest.raises(CameraError, match="40 million"):
         read_picture(path)
 
 

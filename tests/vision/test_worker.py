@@ -10,26 +10,38 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gatevault.core import wire
 from gatevault.core.errors import ProtocolError, VisionDownError
+from gatevault.core.models import DLIB, Detector, DetectorKind, Embedder, EmbedderKind, ModelSettings, model_name
 from gatevault.core.settings import LookSettings
-from gatevault.core.wire import CameraOpen, FaceSeen, FrameEmpty, Hello, LookDone, LookEnd, Message, Purpose, Stop
+from gatevault.core.wire import (
+    CameraOpen,
+    FaceSeen,
+    FrameEmpty,
+    Hello,
+    LookDone,
+    LookEnd,
+    Message,
+    Purpose,
+    Stop,
+    Unfit,
+)
 from gatevault.vision import __main__ as main
 from gatevault.vision import worker
-from gatevault.vision.models import EMBEDDER_SHA256
-from gatevault.vision.worker import HungUpError, Link, Worker, connect
-from tests.vision.daemon import Daemon
+from gatevault.vision.worker import HungUpError, Link, Loaded, VersionError, Worker, connect
+from tests.vision.daemon import DEFAULT_MODELS, Daemon
 from tests.vision.fakes import NONCE, FakeEngine
 
 OTHER = "f" * 32
 
 
-def test_a_look_from_ready_to_done_and_a_quiet_end(daemon: Daemon, picture: Path) -> None:
+def test_a_look_from_hello_to_done_and_a_quiet_end(daemon: Daemon, picture: Path) -> None:
     ready = daemon.greet()
     assert ready.pid == daemon.process.pid
-    assert (ready.version, ready.model, ready.dimension) == (wire.VERSION, EMBEDDER_SHA256, 128)
+    assert (ready.version, ready.model, ready.dimension) == (wire.VERSION, model_name(ModelSettings()), 128)
     for _ in range(2):
         daemon.look(f"dir:{picture}")
         said = daemon.until(LookDone)
@@ -102,10 +114,17 @@ def test_a_production_state_refuses_bench_cameras(daemon: Daemon, picture: Path)
 
 
 def test_a_daemon_of_another_version_is_told_so(daemon: Daemon) -> None:
-    daemon.greet(version=wire.VERSION + 1)
+    daemon.accept(Hello(wire.VERSION + 1, True, "", LookSettings()))
     assert daemon.take() is None
     assert daemon.process.wait(60) == main.EXIT_VERSION
     assert re.fullmatch(r"gatevault vision: .*one release.*\n", daemon.error())
+
+
+def test_the_hello_of_the_release_before_is_told_apart_from_nonsense() -> None:
+    """It named no models: read far enough to see its version."""
+    old = {"t": "hello", "version": 1, "bench": True, "camera": "", "look": msgspec.to_builtins(LookSettings())}
+    body = msgspec.msgpack.encode(old)
+    assert isinstance(serve_with(len(body).to_bytes(4, "big") + body), VersionError)
 
 
 @pytest.mark.parametrize(
@@ -153,8 +172,8 @@ def test_killed_it_is_simply_gone(daemon: Daemon, picture: Path) -> None:
     assert daemon.process.wait(60) == -signal.SIGKILL
 
 
-def test_it_waits_for_the_daemons_socket(tmp_path: Path) -> None:
-    ours = Daemon(tmp_path, listen=False)
+def test_it_waits_for_the_daemons_socket(tmp_path: Path, folder: Path) -> None:
+    ours = Daemon(tmp_path, folder, listen=False)
     try:
         with pytest.raises(subprocess.TimeoutExpired):
             ours.process.wait(0.5)
@@ -175,14 +194,43 @@ def test_no_daemon_is_told(tmp_path: Path) -> None:
         connect(str(dead), patience_s=0.0)
 
 
-def test_unfit_models_end_it_with_a_sentence(tmp_path: Path) -> None:
-    broken = (
-        "import sys; from pathlib import Path; from gatevault.vision import __main__ as m, models; "
-        f"models._package_folder = lambda: Path({str(tmp_path)!r}); sys.exit(m.main(['--socket', 'none']))"
-    )
-    ended = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, check=False, timeout=60)
-    assert ended.returncode == main.EXIT_MODEL
-    assert re.fullmatch(r"gatevault vision: .*install.*\n", ended.stderr)
+def unfit(daemon: Daemon, models: ModelSettings = DEFAULT_MODELS) -> str:
+    """Why vision cannot look with these models, as it tells the daemon before it ends."""
+    daemon.accept(Hello(wire.VERSION, True, "", LookSettings(), models))
+    said = daemon.take()
+    assert isinstance(said, Unfit)
+    assert daemon.take() is None
+    assert daemon.process.wait(60) == main.EXIT_MODEL
+    assert daemon.error() == f"gatevault vision: {said.reason}\n"
+    return said.reason
+
+
+def test_a_model_that_is_not_there_or_another_is_told_and_ends_it(tmp_path: Path) -> None:
+    for content, says in ((None, "cannot be read"), (b"another", "not the one that was chosen")):
+        if content:
+            (tmp_path / DLIB.file).write_bytes(content)
+        daemon = Daemon(tmp_path, tmp_path)
+        try:
+            assert says in unfit(daemon)
+        finally:
+            daemon.close()
+        (tmp_path / "vision.sock").unlink()
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        ModelSettings(Detector(DetectorKind.YUNET, DLIB.file, DLIB.sha256)),
+        ModelSettings(embedders=(Embedder(EmbedderKind.SFACE, DLIB.file, DLIB.sha256),)),
+        ModelSettings(embedders=(Embedder(EmbedderKind.MOBILEFACENET, DLIB.file, DLIB.sha256),)),
+        ModelSettings(embedders=(DLIB, Embedder(EmbedderKind.MOBILEFACENET, "none.onnx", "0" * 64))),
+    ],
+    ids=["dlib's as a detector", "dlib's as SFace", "dlib's as a MobileFaceNet", "the second is not there"],
+)
+def test_a_file_of_another_kind_is_refused_and_nothing_takes_its_place(
+    daemon: Daemon, models: ModelSettings
+) -> None:
+    assert unfit(daemon, models)
 
 
 def test_wrong_usage() -> None:
@@ -214,7 +262,7 @@ def serve_with(data: bytes, hang_up: bool = True) -> Exception | None:
         if hang_up:
             ours.shutdown(socket.SHUT_WR)
         try:
-            Worker(Link(theirs), FakeEngine(), EMBEDDER_SHA256, 128).serve()
+            Worker(Link(theirs), lambda models: Loaded(FakeEngine(), "5a" * 32, 128)).serve()
         except (HungUpError, ProtocolError) as error:
             return error
     return None
