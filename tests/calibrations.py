@@ -15,6 +15,8 @@ from gatevault.core.normalisation import Array, Normaliser, Part
 SHIPPED: Final = ("dlib", "mobilefacenet", "fused")
 EMBEDDERS: Final = ("01" * 32, "02" * 32)
 REFERENCE: Final = Tail(0.0, 0.1)
+NO_LOOK_ALIKES: Final = Tail(9.0, 0.1)
+"""Of four frames and more, as look-alikes are told: none are, and three frames know nothing of it."""
 
 
 def steady(score: float) -> Tail:
@@ -53,7 +55,8 @@ def packed(
     """A calibration's bytes, with a part of `dimension` for each share.
 
     With the usual strength of nought, scores are cosines. A `threshold` well above the reference is that of any
-    number of residents and frames. `fused` is the reference unless given: more frames change nothing.
+    number of residents and of up to three frames. `fused` is the reference unless given: up to three frames change
+    nothing, and nobody looks alike.
     """
     tails = {} if tails is None else dict(tails)
     if threshold is not None:
@@ -68,7 +71,7 @@ def packed(
         "tails": tails,
         "reference": reference,
         "verification": verification,
-        "fused": (reference,) if fused is None else tuple(fused),
+        "fused": (reference, reference, reference, NO_LOOK_ALIKES) if fused is None else tuple(fused),
         "same_person": same_person,
         "agreement": agreement,
         "novelty": novelty,

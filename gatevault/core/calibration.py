@@ -150,9 +150,10 @@ class Calibration:
         """
         return self._worst(fpir / (max(1, residents) * self.figures.caution), frames)
 
-    def look_alike(self, captures: int) -> float:
-        """Score from which two residents' templates of so many captures are too alike to tell apart."""
-        return self._worst(LOOK_ALIKE, captures)
+    @property
+    def look_alike(self) -> float:
+        """Score from which two residents' templates, of many captures, are too alike to tell apart."""
+        return self._worst(LOOK_ALIKE, len(self.figures.fused))
 
     def verification_threshold(self, fmr: float) -> float:
         """Score from which one photo matches one other person's at this rate, in the reference population."""
@@ -161,7 +162,7 @@ class Calibration:
     @property
     def duplicate(self) -> float:
         """Score from which a new template may be the same face under another name: an admin has to look."""
-        return min(self.figures.typical, self.look_alike(len(self.figures.fused)))
+        return min(self.figures.typical, self.look_alike)
 
     @property
     def spread(self) -> float:

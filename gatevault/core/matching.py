@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -65,8 +65,6 @@ class Gallery:
     """Row i is the unit mean template of `residents[i]`."""
     penalties: npt.NDArray[np.float32] = field(repr=False)
     """`Calibration.penalty` of each row, shape (n,)."""
-    alike: Set[str] = frozenset()
-    """Residents whose template another one's is too like: their faces are refused, for the card."""
 
     def scores(self, probe: Vector) -> npt.NDArray[np.float32]:
         """Normalised scores of a probe, shape (d,), but for its own penalty: shape (n,)."""
@@ -75,10 +73,9 @@ class Gallery:
         return scores
 
 
-def nearer(template: Vector, least: float, gallery: Gallery, calibration: Calibration) -> list[str]:
-    """Residents whose templates reach the score `least` with this mean template, shape (d,)."""
-    least += calibration.penalty(template)
-    return [gallery.residents[int(i)] for i in np.flatnonzero(gallery.scores(template) >= least)]
+def nearer(template: Vector, penalty: float, least: float, gallery: Gallery) -> list[str]:
+    """Residents whose templates reach the score `least` with this mean template, shape (d,), and its penalty."""
+    return [gallery.residents[int(i)] for i in np.flatnonzero(gallery.scores(template) >= least + penalty)]
 
 
 class Fusion:
@@ -146,8 +143,10 @@ def identify(
         second = float(np.partition(scores, -2)[-2])
         if top - second < settings.margin * calibration.spread or top == second:  # a margin of 0 chooses not either
             return NoMatch(Reason.UNSURE)
-    resident = gallery.residents[best]
-    return NoMatch(Reason.UNSURE) if resident in gallery.alike else Match(resident)
+        alike = nearer(gallery.rows[best], float(gallery.penalties[best]), calibration.look_alike, gallery)
+        if any(other != gallery.residents[best] for other in alike):
+            return NoMatch(Reason.UNSURE)
+    return Match(gallery.residents[best])
 
 
 def decide(

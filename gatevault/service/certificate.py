@@ -26,14 +26,21 @@ _IMAGE_OPENS: Final = (
     "An image of the whole medium taken before this deletion holds the old keys as well: with what the key "
     "provider asks for beside the medium (see key_provider), that image opens again."
 )
+_IMAGE_BEFORE: Final = (
+    "The key was with another provider before: an image of the whole medium taken then holds the keys of then, and "
+    "opens again. One taken since, and before this deletion, does not, even with this device's TPM."
+)
 _IMAGE_DEAD: Final = (
     "An image of the whole medium taken before this deletion does not open again, even with this device's TPM, "
     "whose index was overwritten; this rests on the TPM keeping no older value of it."
 )
 
 
-def deletion_certificate(todo: Todo, device: str, provider: KeyProvider | None) -> dict[str, Any]:
-    """The certificate's body. `provider` holds the rotated keys; None where the rotation is still owed."""
+def deletion_certificate(todo: Todo, device: str, provider: KeyProvider | None, *, imaged: bool) -> dict[str, Any]:
+    """The certificate's body. `provider` holds the rotated keys; None where the rotation is still owed.
+
+    `imaged`: images may exist from when the key was with a provider under which they open.
+    """
     limits, was_there = [_ELSEWHERE], todo.detail["template"] == "yes"
     if not was_there:
         method, provider = [_NOTHING], None
@@ -41,7 +48,7 @@ def deletion_certificate(todo: Todo, device: str, provider: KeyProvider | None) 
         method = [_ERASED, _OWED]
     else:
         method = [_ERASED, _ROTATED]
-        limits.append(_IMAGE_OPENS if provider.image_opens else _IMAGE_DEAD)
+        limits.append(_IMAGE_OPENS if provider.image_opens else _IMAGE_BEFORE if imaged else _IMAGE_DEAD)
     return {
         "v": "gatevault-deletion/2",
         "id": todo.op,
@@ -53,7 +60,7 @@ def deletion_certificate(todo: Todo, device: str, provider: KeyProvider | None) 
         "template_was_there": was_there,
         "keys_rotated": provider is not None,
         "key_provider": provider.name if provider else None,
-        "image_of_medium_opens": was_there and (provider is None or provider.image_opens),
+        "image_of_medium_opens": was_there and (provider is None or provider.image_opens or imaged),
         "method": " ".join(method),
         "does_not_prove": " ".join(limits),
     }

@@ -49,23 +49,47 @@ class Enrolment:
         await house.storage.run(house.stores.need_registry().resident, resident)
         receipt = house.faces.require_consent(resident)
         holder = await self._holder(resident, receipt, tap, say)
-        say("The camera is looking: one person in front of it, from several sides.")
-        matrix, poses = await self._capture(camera, say)
-        double = house.faces.has_double(resident, matrix)
+        try:
+            say("The camera is looking: one person in front of it, from several sides.")
+            matrix, poses = await self._capture(camera, say)
+            try:
+                await self._keep(resident, receipt, matrix, holder, another)
+            finally:
+                matrix.fill(0.0)
+        finally:
+            if holder is not None:
+                holder.wipe()
+        return {
+            "resident": resident,
+            "captures": len(matrix),
+            "poses": poses,
+            "look_alike": resident in house.faces.alike,
+            "model": house.faces.model.hex()[:16],
+            "mode": receipt.mode.value,
+        }
+
+    async def _keep(
+        self, resident: str, receipt: Receipt, captures: Captures, holder: Secret | None, another: bool
+    ) -> None:
+        """Seal captures, shape (k, d), and put them into the gallery. DuplicateError, and as `enrol`."""
+        house, model = self._house, self._house.faces.model
+        double = house.faces.has_double(resident, captures)
         if double and not another:
-            matrix.fill(0.0)
             raise DuplicateError(
                 "This face is a resident's already, or so like one's that the gate cannot tell them apart: nothing "
                 "was kept. Are they two people? Then enrol with --another-person; both will use their cards."
             )
-        model = house.faces.model
 
         def work() -> None:
             house.finish_all()  # an erasure that still owes its entry must not erase this template later
             house.faces.require_consent(resident)  # withdrawn meanwhile by five taps?
-            row = house.faces.seal(resident, receipt, matrix, model, holder)
-            replaces = house.faces.has_template(resident)
-            payload = {"captures": len(matrix), "model": model.hex()[:16], "replaces": replaces, "double": double}
+            row = house.faces.seal(resident, receipt, captures, model, holder)
+            payload = {
+                "captures": len(captures),
+                "model": model.hex()[:16],
+                "replaces": house.faces.has_template(resident),
+                "double": double,
+            }
             todo = house.todo(
                 TodoKind.ENROL,
                 resident,
@@ -78,26 +102,12 @@ class Enrolment:
             house.stores.need_open_vault().put(row)
             house.finish(todo)
 
-        count = len(matrix)
-        try:
-            await house.storage.run(work)
-            if holder is None:
-                house.faces.add(resident, matrix)
-            else:
-                house.faces.drop(resident)
-                house.faces.holders.add(resident)
-        finally:
-            matrix.fill(0.0)
-            if holder is not None:
-                holder.wipe()
-        return {
-            "resident": resident,
-            "captures": count,
-            "poses": poses,
-            "look_alike": resident in house.faces.alike,
-            "model": model.hex()[:16],
-            "mode": receipt.mode.value,
-        }
+        await house.storage.run(work)
+        if holder is None:
+            house.faces.add(resident, captures)
+        else:
+            house.faces.drop(resident)
+            house.faces.holders.add(resident)
 
     async def _holder(
         self, resident: str, receipt: Receipt, tap: str | None, say: Callable[[str], None]

@@ -20,7 +20,6 @@ from gatevault.core.errors import (
     VaultLockedError,
 )
 from gatevault.core.matching import nearer, template_mean
-from gatevault.core.types import Vector
 from gatevault.core.wiped import wiped
 from gatevault.service.clock import TrustedClock
 from gatevault.service.stores import Stores
@@ -74,11 +73,12 @@ class Faces:
     @property
     def gallery(self) -> matching.Gallery:
         """Who may be matched one to many: a view, until the next change."""
-        return self._gallery.view(self.alike) if self._gallery else _NOBODY
+        return self._gallery.view() if self._gallery else _NOBODY
 
     @property
     def alike(self) -> Set[str]:
-        """Residents whose faces are refused, for the gate could not tell them from another one's."""
+        """Residents whose faces are refused, for the gate could not tell them from another one's. Complete some
+        seconds after the gallery is open."""
         return self._alike.keys()
 
     @property
@@ -125,18 +125,26 @@ class Faces:
             if self.standing(resident) is not Standing.LIVE:
                 return
             with wiped(template_mean(captures, calibration.normaliser)) as mean:
-                if gallery is self._gallery:  # a holder's template is compared with nobody's
-                    self._compare(resident, mean, len(captures), calibration)
                 gallery.put(resident, mean, calibration.penalty(mean))
+        if gallery is self._gallery and self.opened.is_set():  # before that, all at once, by `compare`
+            self.compare([resident])
 
-    def _compare(self, resident: str, mean: Vector, captures: int, calibration: Calibration) -> None:
-        """Note which residents the gate could not tell from this template; it names nobody."""
-        limit = calibration.look_alike(captures)
-        others = {r for r in nearer(mean, limit, self.gallery, calibration) if r != resident}
-        for other in others:
-            self._alike.setdefault(other, set()).add(resident)
-        if others:
-            self._alike[resident] = others
+    def compare(self, residents: Iterable[str]) -> None:
+        """Note whose faces `matching.identify` refuses for their likeness to another one's: to be told, in numbers.
+
+        A holder's template is compared with nobody's: it is not in the gallery.
+        """
+        if self._gallery is None or self.calibration is None:
+            return
+        gallery, limit = self.gallery, self.calibration.look_alike
+        for resident in residents:
+            row = self._gallery.row(resident)
+            if row is not None:
+                alike = set(nearer(gallery.rows[row], float(gallery.penalties[row]), limit, gallery)) - {resident}
+                for other in alike:
+                    self._alike.setdefault(other, set()).add(resident)
+                if alike:
+                    self._alike[resident] = alike
 
     def has_double(self, resident: str, captures: Captures) -> bool:
         """Whether these captures, shape (k, d), may be of somebody who is a resident already under another name.
@@ -147,7 +155,8 @@ class Faces:
         if calibration is None:
             return False
         with wiped(template_mean(captures, calibration.normaliser)) as mean:
-            return any(r != resident for r in nearer(mean, calibration.duplicate, self.gallery, calibration))
+            near = nearer(mean, calibration.penalty(mean), calibration.duplicate, self.gallery)
+            return any(other != resident for other in near)
 
     def drop(self, resident: str) -> None:
         """Overwrite this resident's row: no face of theirs opens from now on."""

@@ -270,8 +270,14 @@ class Gate:
                 self.faces.add(resident, captures)
             if self.faces.generation != generation:  # locked meanwhile: another filling begins, or none
                 return
-        if self.faces.generation == generation:
-            self.faces.opened.set()
+        if self.faces.generation != generation:
+            return
+        self.faces.opened.set()
+        for start in range(0, len(residents), CHUNK):  # nobody waits for this: a match looks for itself
+            self.faces.compare(residents[start : start + CHUNK])
+            await asyncio.sleep(0)
+            if self.faces.generation != generation:
+                return
 
 
 def _made(runtime: Path) -> Path:

@@ -144,7 +144,8 @@ class House:
         if owed and todo.kind is TodoKind.ERASE:
             return None
         provider = None if owed else vault.provider
-        signed = registry.sign_certificate(deletion_certificate(todo, self.stores.device.device, provider))
+        body = deletion_certificate(todo, self.stores.device.device, provider, imaged=vault.imaged)
+        signed = registry.sign_certificate(body)
         if todo.kind is TodoKind.ERASE:
             registry.put_certificate(todo.op, todo.resident, signed)
         return signed

@@ -170,7 +170,18 @@ class _Check:
     # --- the ledger --------------------------------------------------------------------------
 
     def ledger(self) -> None:
-        self._remains(_LEDGER, self.stores.need_ledger().remains, _FREE)
+        ledger = self.stores.need_ledger()
+        self._remains(_LEDGER, ledger.remains, _FREE)
+        if self.known and not self.owed and self.stores.vault is not None:
+            self._attempt(_LEDGER, lambda: self._entered(ledger.templates()))
+
+    def _entered(self, told: int) -> None:
+        """A record that is gone whole is missed by nobody else."""
+        if told != self.records:
+            text = (
+                f"The ledger tells of {told} templates, and there are {self.records}: some were taken or put there."
+            )
+            self.tell(_VAULT, text)
 
     # --- steps -------------------------------------------------------------------------------
 

@@ -68,6 +68,7 @@ class KeyKeeper:
                 "epoch": vault.epoch if vault.unlocked else None,
                 "rolls": provider.rolls,
                 "image_of_medium_opens": provider.image_opens,
+                "image_from_before_opens": provider.image_opens or vault.imaged,
                 **provider.facts(),
             }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -38,10 +38,14 @@ class Gallery:
     def residents(self) -> Sequence[str]:
         return self._residents
 
-    def view(self, alike: Set[str] = frozenset()) -> matching.Gallery:
-        """What is in use, without a copy, until the next change. `alike`: residents whose faces are refused."""
+    def view(self) -> matching.Gallery:
+        """What is in use, without a copy, until the next change."""
         count = len(self._residents)
-        return matching.Gallery(self._residents, self._rows[:count], self._penalties[:count], alike)
+        return matching.Gallery(self._residents, self._rows[:count], self._penalties[:count])
+
+    def row(self, resident: str) -> int | None:
+        """Where this resident's row is; None where there is none."""
+        return self._index.get(resident)
 
     def put(self, resident: str, template: Vector, penalty: float) -> None:
         """Add or replace one resident's unit template, shape (d,), and what is taken off its scores.

@@ -74,6 +74,16 @@ class TemplateStore:
         """Whether rows were erased while the epoch's key was away: a rotation is owed."""
         return bool(self._db.rows("SELECT 1 FROM meta WHERE name = 'owed'"))
 
+    def note_image(self) -> None:
+        """The key leaves a provider under which an image of the medium opens: such images stay what they are."""
+        with self._db.transaction() as run:
+            run.execute("INSERT OR REPLACE INTO meta VALUES ('imaged', x'01')")
+
+    @property
+    def imaged(self) -> bool:
+        """Whether the key was with such a provider before."""
+        return bool(self._db.rows("SELECT 1 FROM meta WHERE name = 'imaged'"))
+
     # --- records -----------------------------------------------------------------------------
 
     def put(self, row: Row, *, owe_rotation: bool) -> None:

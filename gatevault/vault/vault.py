@@ -176,8 +176,15 @@ class Vault:
         self._drop_stale()
         self._tidy()
 
+    @property
+    def imaged(self) -> bool:
+        """Whether images of the medium may exist that open, from under an earlier provider. StoreError."""
+        return self._store.imaged
+
     def move(self, provider: str) -> None:
         """Seal the ring with another provider. The caller rotates, and destroys the secret of the one before."""
+        if self.provider.image_opens:
+            self._store.note_image()  # first, so that no cut forgets it
         self._ring.make([self._open_epoch()], provider)
 
     # --- steps -------------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
-
 import numpy as np
 
 from gatevault.core.matching import Gallery
@@ -19,9 +17,9 @@ def turned(degrees: float) -> Vector:
     return vector
 
 
-def gallery(*degrees: float, penalties: list[float] | None = None, alike: Set[str] = frozenset()) -> Gallery:
+def gallery(*degrees: float, penalties: list[float] | None = None) -> Gallery:
     rows = np.array([turned(d) for d in degrees], dtype=np.float32).reshape(-1, DIMENSION)
-    return Gallery(names(len(rows)), rows, np.array(penalties or [0.0] * len(rows), np.float32), alike)
+    return Gallery(names(len(rows)), rows, np.array(penalties or [0.0] * len(rows), np.float32))
 
 
 def names(count: int) -> list[str]:

@@ -12,7 +12,7 @@ from gatevault.core.calibration import Calibration, Tail
 from gatevault.core.matching import Gallery, identify, nearer, unit
 from gatevault.core.settings import MatchSettings
 from gatevault.core.types import Match, NoMatch, Reason
-from tests.calibrations import calibration
+from tests.calibrations import REFERENCE, calibration
 from tests.core.angles import DIMENSION, gallery, names, turned
 
 SETTINGS = MatchSettings(fpir=0.001, margin=0.5, min_frames=3)
@@ -85,10 +85,14 @@ def test_the_threshold_follows_the_frames_that_were_fused() -> None:
 
 
 def test_a_look_alike_is_unsure_though_they_pass_and_nobody_else_is() -> None:
-    first, second = names(2)
-    assert identified(gallery(0, 60, alike={first})) == NoMatch(Reason.UNSURE)
-    assert identified(gallery(0, 60, alike={second})) == Match(first)
-    assert identified(gallery(70, 60, alike={first})) == NoMatch(Reason.NO_MATCH)
+    figures = calibration(threshold=0.8, fused=(REFERENCE,))  # residents within 36.9 degrees of one another
+    first, _, _ = names(3)
+    assert identified(gallery(0, 36), figures=figures) == NoMatch(Reason.UNSURE)
+    assert identified(gallery(0, 38), figures=figures) == Match(first)
+    assert identified(gallery(0, 60, 61), figures=figures) == Match(first)
+    assert identified(gallery(61, 30, 60), figures=figures) == NoMatch(Reason.UNSURE)
+    assert identified(gallery(70, 60), figures=figures) == NoMatch(Reason.NO_MATCH)
+    assert identified(gallery(0, 36, penalties=[0.0, 0.1]), figures=figures) == Match(first)
 
 
 def test_a_residents_penalty_is_taken_off_before_anybody_is_compared() -> None:
@@ -142,9 +146,8 @@ def test_the_order_of_the_gallery_does_not_matter(seed: int, count: int) -> None
     assume(count == 1 or abs(scores[-1] - scores[-2] - 0.05) > 1e-5)
     order = chance.permutation(count)
     people = names(count)
-    alike = set(chance.choice(people, count // 3))
     one, other = (
-        identify(probe, 3, Gallery([people[i] for i in o], rows[o], penalties[o], alike), PLAIN, SETTINGS)
+        identify(probe, 3, Gallery([people[i] for i in o], rows[o], penalties[o]), PLAIN, SETTINGS)
         for o in (np.arange(count), order)
     )
     assert one == other
@@ -158,10 +161,11 @@ def test_nearer_are_those_who_reach_the_score_itself() -> None:
     rows[:, 0] = 0.875, 0.75, 0.8125
     faces = Gallery(names(3), rows, np.array([0.0, 0.0, 0.0625], np.float32))
     first, second, third = names(3)
-    assert nearer(turned(0), 0.875, faces, PLAIN) == [first]
-    assert nearer(turned(0), 0.75, faces, PLAIN) == [first, second, third]
-    assert nearer(turned(0), 0.8751, faces, PLAIN) == []
-    assert nearer(turned(0), -1.0, gallery(), PLAIN) == []
+    assert nearer(turned(0), 0.0, 0.875, faces) == [first]
+    assert nearer(turned(0), 0.0, 0.75, faces) == [first, second, third]
+    assert nearer(turned(0), 0.0, 0.8751, faces) == []
+    assert nearer(turned(0), 0.125, 0.75, faces) == [first]
+    assert nearer(turned(0), 0.0, -1.0, gallery()) == []
 
 
 @given(SEEDS, st.floats(-1.0, 1.0))
@@ -172,7 +176,7 @@ def test_who_is_near_to_one_has_that_one_near(seed: int, least: float) -> None:
     penalties = [figures.penalty(row) for row in rows]
     assume(abs(float(rows[0] @ rows[1]) - sum(penalties) - least) > 1e-5)
     there, back = (
-        nearer(rows[i], least, Gallery(["other"], rows[[1 - i]], np.float32([penalties[1 - i]])), figures)
+        nearer(rows[i], penalties[i], least, Gallery(["other"], rows[[1 - i]], np.float32([penalties[1 - i]])))
         for i in (0, 1)
     )
     assert there == back

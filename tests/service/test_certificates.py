@@ -160,6 +160,38 @@ def test_an_image_of_the_medium_is_dead_once_the_tpms_index_was_written(
         bench.close()
 
 
+@pytest.mark.parametrize("by_way_of", [None, "passphrase"])
+def test_an_image_from_before_the_key_was_moved_into_the_tpm_opens_and_the_certificate_says_so(
+    tmp_path: Path, seeing: Seeing, tpm: SoftTpm, by_way_of: str | None
+) -> None:
+    bench = _made(tmp_path / "state", "file")
+    configure(bench.root, QUICK + f'\n[keys]\ntcti = "{tpm.tcti}"\n')
+    image = None
+    try:
+        bench.start(vision=False)
+        seeing(bench, shows(1))
+        one = bench.enrolled("One", "11", None)
+        assert bench.stop() == 0
+        image = Bench(copied(bench.root, bench.root.with_name("image")))
+        bench.start(vision=False)
+        if by_way_of is not None:
+            bench.ask(control.KeyMove(by_way_of, PASSPHRASE))
+        bench.ask(control.KeyMove("tpm2"))
+        shown = bench.json("key", "show")
+        assert (shown["image_of_medium_opens"], shown["image_from_before_opens"]) == (False, True)
+        body = checked(bench, bench.ask(control.Purge(one))["certificate"])
+        assert (body["key_provider"], body["image_of_medium_opens"]) == ("tpm2", True)
+        assert "The key was with another provider before" in body["does_not_prove"]
+        assert bench.stop() == 0
+        image.start(vision=False)
+        seeing(image, shows(1))
+        assert image.walk_up()["reason"] == "matched"
+    finally:
+        bench.close()
+        if image is not None:
+            image.close()
+
+
 def test_with_the_tpm_away_cards_open_and_a_withdrawal_is_certified_later(
     tmp_path: Path, seeing: Seeing, tpm: SoftTpm
 ) -> None:

@@ -21,6 +21,8 @@ from gatevault.core import control, wire
 from gatevault.core.matching import template_mean, unit
 from gatevault.core.types import Vector
 from gatevault.core.wire import CameraOpen, Look, LookDone, LookEnd
+from gatevault.service.state import KeyOptions, StatePaths, key_provider, read_device
+from gatevault.vault.ring import Ring
 from tests.bench import Bench, eventually
 from tests.calibrations import shipped
 from tests.service.dump import Area, Bytes, Floats, Vectors, areas, snapshot
@@ -205,10 +207,13 @@ KEPT_BY_PYNACL = ("seed of ledger", "seed of receipts")
 
 
 def _keys(root: Path) -> dict[str, bytes]:
-    """Every symmetric key and seed of a state, raw and in the digits of its file."""
-    found: dict[str, bytes] = {}
-    contexts = {
-        "vault": ("wrap",),
+    """Every symmetric key and seed of a state with a key file: raw, in the file's digits, and the epoch's."""
+    paths = StatePaths(root)
+    ring = Ring(paths.ring, read_device(paths).device, lambda name: key_provider(paths, name, KeyOptions()))
+    found = {f"epoch {epoch.number}": epoch.key.reveal() for epoch in ring.open()}
+    assert found
+    contexts: dict[str, tuple[str, ...]] = {
+        "vault": (),
         "house": ("registry", "card", "link", "journal", "ledger", "receipts"),
     }
     for name, subkeys in contexts.items():

@@ -40,6 +40,14 @@ def test_it_is_well_after_each_thing_that_happens_and_exits_with_1_where_somethi
     assert (done.returncode, answer["ok"], answer["opened"]) == (1, False, 0)
     assert any(problem["resident"] == residents[2] and problem["record"] for problem in answer["problems"])
 
+    quick.stop()
+    change(quick.paths.vault, "DELETE FROM templates")
+    change(quick.paths.vault, "DELETE FROM keys")
+    quick.start(vision=False)
+    gone = json.loads(quick.cli("vault", "check", "--json").stdout)
+    assert (gone["ok"], gone["records"]) == (False, 0)
+    assert any("tells of 1 templates, and there are 0" in problem["problem"] for problem in gone["problems"])
+
     quick.ask(control.VaultLock())
     said = quick.cli("vault", "check").stdout
     assert "locked: records were not opened" in said

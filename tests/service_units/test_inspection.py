@@ -28,6 +28,12 @@ from tests.vault.samples import change
 COUNT = 12
 
 
+@pytest.fixture(autouse=True)
+def _nothing_was_entered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These people were never entered in the ledger: `tests/service/test_vault_check.py` compares it."""
+    monkeypatch.setattr("gatevault.service.inspection._Check._entered", lambda check, told: None)
+
+
 @pytest.fixture
 def stores(tmp_path: Path) -> Iterator[Stores]:
     """A dozen residents, all enrolled."""

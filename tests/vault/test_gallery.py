@@ -101,11 +101,10 @@ def test_a_view_is_no_copy_and_sees_an_erasure_at_once() -> None:
     assert not before.penalties.any()
 
 
-def test_a_view_tells_whose_faces_are_refused() -> None:
+def test_it_tells_where_a_residents_row_is() -> None:
     faces = Gallery(DIMENSION)
     faces.put("r-1", template(1), penalty(1))
-    assert faces.view().alike == frozenset()
-    assert faces.view({"r-1"}).alike == {"r-1"}
+    assert (faces.row("r-1"), faces.row("r-2")) == (0, None)
 
 
 def test_a_template_put_again_takes_its_own_penalty_with_it() -> None:
