@@ -9,6 +9,7 @@ import typer
 
 from gatevault.cli import lab, people, vault
 from gatevault.cli.backup import backup
+from gatevault.cli.certificate import certificate
 from gatevault.cli.ledger import ledger
 from gatevault.cli.models import models
 from gatevault.cli.output import DEFAULT, Json, State, answer, do, findings, plain_errors
@@ -31,6 +32,7 @@ app.add_typer(people.consent, name="consent")
 app.add_typer(vault.vault, name="vault")
 app.add_typer(vault.key, name="key")
 app.add_typer(backup, name="backup")
+app.add_typer(certificate, name="certificate")
 app.add_typer(models, name="models")
 app.add_typer(door, name="door")
 app.add_typer(ledger, name="ledger")

@@ -79,10 +79,11 @@ def ledger_anchor(out: Out = None, state: State = DEFAULT, as_json: Json = False
         if out is not None:
             _write(out, note)
     if as_json:
-        answer({"checkpoint": note, "key": page["key"]}, as_json)
+        answer({"checkpoint": note, "key": page["key"], "receipts_key": page.get("receipts_key")}, as_json)
         return
     sys.stdout.write(f"{note}\nkey: {page['key']}\n\n")
     segno.make_qr(note).terminal(out=sys.stdout, compact=True)
+    say(f"key of receipts and certificates: {page.get('receipts_key', 'unknown')}")
 
 
 def fetch_bundle(state: Path) -> dict[str, Any]:

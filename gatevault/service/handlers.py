@@ -65,7 +65,9 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
 
         def work() -> dict[str, Any]:  # entries and checkpoint of one moment
             page = [sheet_of(readable(entry)) for entry in ledger.page(c.start)]
-            return {"size": ledger.size, "checkpoint": ledger.note, "key": ledger.key.text(), "entries": page}
+            told = {"size": ledger.size, "checkpoint": ledger.note, "key": ledger.key.text(), "entries": page}
+            registry = gate.stores.registry
+            return told | ({"receipts_key": registry.receipts_key} if registry is not None else {})
 
         return await gate.storage.run(work)
 

@@ -99,6 +99,7 @@ class People:
                 "template": self._template(resident),
                 "receipts": receipts,
                 "certificates": registry.certificates(resident),
+                "receipts_key": registry.receipts_key,
                 "events": self._events(resident),
             }
 

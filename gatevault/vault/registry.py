@@ -22,7 +22,6 @@ from sqlite3 import Connection
 from typing import Any, Final
 
 import msgspec
-from nacl.exceptions import BadSignatureError
 
 from gatevault.core.consent import Receipt
 from gatevault.core.entries import EntryType
@@ -33,11 +32,11 @@ from gatevault.core.errors import (
     StoreCorruptError,
     WrongKeyError,
 )
-from gatevault.core.jcs import canonical
 from gatevault.vault.db import Database
 from gatevault.vault.keys import HouseKeys
 from gatevault.vault.remains import Remain
 from gatevault.vault.sealing import associated, seal, unseal
+from gatevault.vault.signed import Kind, is_by, key_text, signature_of
 
 _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
@@ -264,7 +263,7 @@ class Registry:
 
     def _put_receipt(self, run: Connection, receipt: Receipt) -> None:
         body = receipt.body()
-        signature = self._keys.receipts.sign(b"gv/receipt/v1\0" + canonical(body)).signature
+        signature = signature_of(Kind.RECEIPT, body, self._keys.receipts)
         sealed = self._seal({"receipt": body, "signature": signature.hex()}, "receipt", receipt.receipt_id)
         changed = run.execute("UPDATE receipts SET sealed = ? WHERE id = ?", (sealed, receipt.receipt_id))
         if not changed.rowcount:
@@ -289,9 +288,11 @@ class Registry:
             content = self._open(sealed, "receipt", name)
             receipt = msgspec.convert(content["receipt"], Receipt)
             signature = bytes.fromhex(content["signature"])
-            self._keys.receipts.verify_key.verify(b"gv/receipt/v1\0" + canonical(receipt.body()), signature)
-        except (BadSignatureError, msgspec.ValidationError, KeyError, TypeError, ValueError):
-            raise RecordRefusedError("a receipt's signature does not hold.") from None
+            well = is_by(Kind.RECEIPT, receipt.body(), signature, self._keys.receipts.verify_key)
+        except (msgspec.ValidationError, KeyError, TypeError, ValueError):
+            well = False
+        if not well:
+            raise RecordRefusedError("a receipt's signature does not hold.")
         if receipt.pii_principal_id != resident:
             raise RecordRefusedError("a receipt was moved to another resident.")
         return receipt, signature.hex()
@@ -310,9 +311,14 @@ class Registry:
         rows = self._db.rows("SELECT id, sealed FROM certificates WHERE resident = ? ORDER BY id", resident)
         return [self._open(sealed, "certificate", f"{resident}/{name}") for name, sealed in rows]
 
+    @property
+    def receipts_key(self) -> str:
+        """The public key that receipts and certificates are checked with, as people keep it."""
+        return key_text(self._keys.receipts)
+
     def sign_certificate(self, body: dict[str, Any]) -> dict[str, Any]:
         """A certificate with its Ed25519 signature, under the receipts' key."""
-        signature = self._keys.receipts.sign(b"gv/certificate/v1\0" + canonical(body)).signature
+        signature = signature_of(Kind.CERTIFICATE, body, self._keys.receipts)
         return {"certificate": body, "signature": signature.hex()}
 
     # --- operations under way ----------------------------------------------------------------

@@ -40,7 +40,7 @@ def offline(*arguments: str | Path) -> tuple[int, dict[str, Any]]:
 
 def test_an_auditor_needs_the_bundle_and_the_key_alone(bench: Bench, tmp_path: Path) -> None:
     anchored = bench.json("ledger", "anchor", "--out", str(tmp_path / "anchor"))
-    assert set(anchored) == {"checkpoint", "key"}
+    assert set(anchored) == {"checkpoint", "key", "receipts_key"}
     assert (tmp_path / "anchor").read_text() == anchored["checkpoint"]
     bench.tap("11")
     told = bench.json("ledger", "export", "--out", str(tmp_path / "bundle.json"))

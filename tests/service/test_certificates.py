@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from nacl.signing import VerifyKey
 
 from gatevault.core import control
 from gatevault.core.consent import KeyMode
-from gatevault.core.jcs import canonical
-from gatevault.service.state import open_house_keys
+from gatevault.core.jcs import MAX_INTEGER
+from gatevault.vault.signed import verify
 from tests.bench import QUICK, Bench, configure, copied, gatevault
 from tests.service.peer import Peer, Script, shows
 from tests.service.steps import LONG
@@ -33,10 +33,10 @@ ENDS: dict[str, tuple[type[control.Purge | control.ConsentWithdraw | control.Res
 
 
 def checked(bench: Bench, signed: dict[str, Any]) -> dict[str, Any]:
-    """A certificate's body, its signature checked as its resident's heirs would."""
+    """A certificate's body, its signature checked as its resident's heirs would: with the key that the device gave."""
     body: dict[str, Any] = signed["certificate"]
-    key: VerifyKey = open_house_keys(bench.paths).receipts.verify_key
-    key.verify(b"gv/certificate/v1\0" + canonical(body), bytes.fromhex(signed["signature"]))
+    key = bench.ask(control.LedgerExport(MAX_INTEGER))["receipts_key"]
+    assert [each["ok"] for each in verify(json.dumps(signed).encode(), key)] == [True]
     assert set(body) == FIELDS
     return body
 
