@@ -33,7 +33,7 @@ ENDS: dict[str, tuple[type[control.Purge | control.ConsentWithdraw | control.Res
 
 
 def checked(bench: Bench, signed: dict[str, Any]) -> dict[str, Any]:
-    """A certificate's body, its signature checked as its resident's heirs would: with the key that the device gave."""
+    """A certificate's body, its signature checked as its resident's heirs would."""
     body: dict[str, Any] = signed["certificate"]
     key = bench.ask(control.LedgerExport(MAX_INTEGER))["receipts_key"]
     assert [each["ok"] for each in verify(json.dumps(signed).encode(), key)] == [True]
