@@ -1,4 +1,4 @@
-"""Which captures make a good template: from several sides, good enough, each new, all of one person.
+"""Which captures make a good template: from several sides, in two lights, good enough, new, all of one person.
 
 A guide asks for what is still missing; a resident who cannot turn the head is enrolled all the same, from what
 there is. Pure: scans in, wishes and captures out; whoever asks for captures wipes them.
@@ -21,6 +21,10 @@ TURNED_FROM: Final = 0.1
 """Yaw from which a head counts as turned, in inter-eye distances: half of unposed photographs stay below 0.06."""
 
 
+LIGHT_APART: Final = 0.1
+"""Difference in a face's mean grey (0 to 1) that makes it another light: a lamp on or off, the other way round."""
+
+
 class Pose(StrEnum):
     """Where a head is turned to, as its owner says it."""
 
@@ -37,7 +41,8 @@ def pose(yaw: float) -> Pose:
 
 
 class Guide:
-    """The captures of one enrolment: a quarter from each side, half from the front, as far as they come."""
+    """The captures of one enrolment: a quarter from each side, half from the front, one in another light, as far as
+    they come."""
 
     def __init__(self, settings: EnrolmentSettings, calibration: Calibration) -> None:
         self._settings = settings
@@ -46,6 +51,8 @@ class Guide:
         self._wanted = {Pose.FRONT: settings.max_captures - 2 * side, Pose.LEFT: side, Pose.RIGHT: side}
         self._kept: dict[Pose, list[Vector]] = {each: [] for each in Pose}
         self._spare: list[tuple[Pose, Vector]] = []
+        self._other_light: list[tuple[Pose, Vector]] = []
+        self._exposures: list[float] = []
         self.poor = 0
         """Scans that were not good enough for a template, though they would do at the gate."""
 
@@ -59,20 +66,33 @@ class Guide:
         if not scan.distinct or any(float(np.vecdot(capture, other)) > novelty for other in self._all()):
             capture.fill(0.0)
             return False
-        side = pose(scan.quality.yaw)
-        if len(self._kept[side]) < self._wanted[side]:
+        side, exposure = pose(scan.quality.yaw), scan.quality.exposure
+        if self.wants_light and self._is_other_light(exposure):
+            self._other_light.append((side, capture))
+        elif len(self._kept[side]) < self._wanted[side]:
             self._kept[side].append(capture)
         elif len(self._spare) < self._settings.max_captures:
             self._spare.append((side, capture))
         else:
             capture.fill(0.0)
             return False
+        self._exposures.append(exposure)
         return True
 
     @property
     def wish(self) -> Pose | None:
         """Where the resident should look now; None where every side has been seen."""
         return next((side for side in Pose if len(self._kept[side]) < self._wanted[side]), None)
+
+    @property
+    def wants_light(self) -> bool:
+        """Whether all that is missing is a capture in another light."""
+        if self.wish is not None or self._other_light:
+            return False
+        return max(self._exposures) - min(self._exposures) < LIGHT_APART
+
+    def _is_other_light(self, exposure: float) -> bool:
+        return max(abs(exposure - known) for known in self._exposures) >= LIGHT_APART
 
     @property
     def count(self) -> int:
@@ -85,8 +105,8 @@ class Guide:
 
     def captures(self) -> tuple[Rows, dict[str, int]]:
         """Unit captures, shape (k, d), and how many of each pose: those kept, filled up with others."""
-        chosen = [(side, capture) for side, kept in self._kept.items() for capture in kept]
-        chosen += self._spare[: self._settings.max_captures - len(chosen)]
+        sides = [(side, c) for side in (Pose.LEFT, Pose.RIGHT, Pose.FRONT) for c in self._kept[side]]
+        chosen = [*self._other_light, *sides, *self._spare][: self._settings.max_captures]
         poses = {side.value: sum(each is side for each, _ in chosen) for side in Pose}
         return np.stack([capture for _, capture in chosen]), poses
 
@@ -95,7 +115,8 @@ class Guide:
             capture.fill(0.0)
 
     def _all(self) -> list[Vector]:
-        return [c for kept in self._kept.values() for c in kept] + [c for _, c in self._spare]
+        kept = [c for kept in self._kept.values() for c in kept]
+        return kept + [c for _, c in (*self._other_light, *self._spare)]
 
 
 def agree(captures: Rows, calibration: Calibration) -> bool:

@@ -23,7 +23,7 @@ from gatevault.vault.record import Captures
 from gatevault.vault.registry import TodoKind
 
 PATIENCE_S: Final = 12.0
-"""How long an enrolment waits for a pose that does not come, once there are captures enough."""
+"""How long an enrolment waits for a pose or a light that does not come, once there are captures enough."""
 
 
 class Enrolment:
@@ -152,8 +152,8 @@ class Enrolment:
 async def _follow(
     guide: Guide, hints: Counter[str], events: AsyncIterator[LookEvent], say: Callable[[str], None]
 ) -> None:
-    """Ask for pose after pose, until every side was seen or nothing new comes."""
-    told, last_new = None, time.monotonic()
+    """Ask for pose after pose, and for another light, until all was seen or nothing new comes."""
+    told, last_new = "", time.monotonic()
     async for event in events:
         if isinstance(event, Scan):
             try:
@@ -168,11 +168,14 @@ async def _follow(
             hints[event.hint.value] += 1
         elif isinstance(event, wire.LookDone) and event.end is wire.LookEnd.CAMERA:
             raise EnrolmentError(f"The camera gave no look: {event.error} Nothing was kept.")
-        if guide.wish is None or (guide.enough and time.monotonic() - last_new > PATIENCE_S):
+        if guide.wish is None and not guide.wants_light:
             return
-        if guide.wish is not told:
-            told = guide.wish
-            say(_WISHES[told])
+        wish = LIGHT if guide.wish is None else guide.wish
+        if wish != told:
+            told, last_new = wish, time.monotonic()
+            say(_WISHES[wish])
+        elif guide.enough and time.monotonic() - last_new > PATIENCE_S:
+            return
 
 
 def _too_few(guide: Guide, hints: Counter[str], settings: EnrolmentSettings) -> str:
@@ -184,10 +187,13 @@ def _too_few(guide: Guide, hints: Counter[str], settings: EnrolmentSettings) -> 
     )
 
 
-_WISHES: Final = {
+LIGHT: Final = "light"
+
+_WISHES: Final[dict[str, str]] = {
     Pose.FRONT: "Look straight into the camera.",
     Pose.LEFT: "Now turn the head a little to your left.",
     Pose.RIGHT: "And now a little to your right.",
+    LIGHT: "Last, in another light: switch a lamp on or off, or shade the face.",
 }
 
 _NOT_READY: Final = "The vision process is not there yet: nothing was kept. Try again in some seconds."
