@@ -87,6 +87,8 @@ def test_a_residents_export_is_checked_with_the_key_that_was_kept(bench: Bench, 
         done = gatevault("certificate", "verify", file, "--key", key, "--json")
         body = json.loads(done.stdout)
         assert (done.returncode, body["ok"], len(body["signed"])) == (0, True, count), done.stderr
+    own = gatevault("certificate", "verify", tmp_path / "export.json", "--state", bench.root, "--json")
+    assert json.loads(own.stdout)["ok"] is True, "beside the device, its own key is asked for"
     altered = json.dumps(withdrawn).replace(who, "r-0000000000000000")
     (tmp_path / "altered.json").write_text(altered)
     assert gatevault("certificate", "verify", tmp_path / "altered.json", "--key", key).returncode == 1
