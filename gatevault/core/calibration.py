@@ -9,7 +9,7 @@ Gaussian; the threshold is that of the *worst* group, at the rate that Bonferron
 Averaging `k` photos raises strangers' scores too, and narrows them: each group's tail is moved and narrowed by as
 much as the reference population's, of which there are several photos, but never below that of single photos.
 
-Pure: values in, values out. `lab/calibrate.py` makes the figures; `unpack` reads them from bytes.
+Pure: values in, values out. `lab/fitting.py` makes the figures; `unpack` reads them from bytes.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from gatevault.core.calibration import Calibration
 from gatevault.core.errors import UsageError
 from gatevault.lab.intervals import rate
 from gatevault.lab.open_set import mean_rate
+from gatevault.lab.scores import against, pairs
 from gatevault.lab.sets import Rows
 
 TUTORIAL: Final = 0.6
@@ -45,9 +46,8 @@ def by_group(
     for name, rows in groups.items():
         if len(rows) <= residents:
             raise UsageError(f"{name} has {len(rows)} people: an estate of {residents} leaves no strangers.")
-        penalties = calibration.normaliser.penalties(rows)
-        scores = rows @ rows.T - penalties[:, None] - penalties[None]
-        above = scores[np.triu_indices(len(rows), 1)]
+        scores = against(calibration.normaliser, rows, rows)
+        above = pairs(scores)
         counted = rate(int((above >= threshold).sum()), above.size)
         shares = []
         for _ in range(draws):
@@ -90,4 +90,4 @@ def _tutorial(raw: Rows) -> float:
     """Share of pairs nearer than the tutorials' tolerance."""
     squares = (raw.astype(np.float64) ** 2).sum(axis=1)
     distances = squares[:, None] + squares[None] - 2.0 * raw.astype(np.float64) @ raw.T.astype(np.float64)
-    return float(np.mean(distances[np.triu_indices(len(raw), 1)] <= TUTORIAL**2))
+    return float(np.mean(pairs(distances) <= TUTORIAL**2))

@@ -20,9 +20,10 @@ import numpy.typing as npt
 from gatevault.core.calibration import Calibration, unpack
 from gatevault.core.errors import UsageError
 from gatevault.lab.by_group import by_group
-from gatevault.lab.calibrate import normalised, refit, tail
+from gatevault.lab.fitting import refit, tail
 from gatevault.lab.open_set import Draw, OpenSet, Plan, mean_rate
 from gatevault.lab.photos import embed_folder
+from gatevault.lab.scores import against, pairs
 from gatevault.lab.sets import MODELS, Rows, embeddings, read_set
 
 Say = Callable[[str], None]
@@ -248,13 +249,9 @@ def _verify(people: Sequence[Rows], calibration: Calibration, fmr: float) -> dic
     """One photograph against one other, at the shipped threshold for this false-match rate."""
     threshold = calibration.verification_threshold(fmr)
     first = np.stack([rows[0] for rows in people])
-    penalties = calibration.normaliser.penalties(first)
-    apart = normalised(first, penalties, first, penalties)[np.triu_indices(len(first), 1)]
-    missed = []
-    for rows in (rows[:MOST_VERIFIED] for rows in people if len(rows) > 1):
-        own = calibration.normaliser.penalties(rows)
-        scores = normalised(rows, own, rows, own)[np.triu_indices(len(rows), 1)]
-        missed.append(float(np.mean(scores < threshold)))
+    apart = pairs(against(calibration.normaliser, first, first))
+    several = [rows[:MOST_VERIFIED] for rows in people if len(rows) > 1]
+    missed = [np.mean(pairs(against(calibration.normaliser, rows, rows)) < threshold) for rows in several]
     if not missed:
         raise UsageError("Nobody has two photographs: there is nothing to search with.")
     return {

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from gatevault.core.errors import UsageError
 from gatevault.core.normalisation import Normaliser
 from gatevault.lab.intervals import exact_interval
+from gatevault.lab.scores import Floats, against
 from gatevault.lab.sets import Layout, Rows, mean_rows
 
 ENROL: Final = 3
@@ -29,8 +29,6 @@ MOST_SEARCHES: Final = 5
 
 MISSED: Final = -np.inf
 """The score of a resident's search that somebody else wins."""
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,13 +126,13 @@ class OpenSet:
             search for person in outside for search in self._searches(chance.permutation(self._people[person]))
         ]
         gallery = np.stack(templates)
-        own = self._scores(np.stack(searches), gallery)
+        own = against(self._normaliser, np.stack(searches), gallery)
         right = own[np.arange(len(own)), whose]
-        against = self._scores(np.stack([*strange, *self._others]), gallery)
+        foreign = against(self._normaliser, np.stack([*strange, *self._others]), gallery)
         return Draw(
-            against.max(axis=1),
+            foreign.max(axis=1),
             np.where(right >= own.max(axis=1), right, MISSED),
-            against[:, chance.integers(against.shape[1], size=8)].ravel(),
+            foreign[:, chance.integers(foreign.shape[1], size=8)].ravel(),
         )
 
     def _searches(self, photos: Rows) -> list[Rows]:
@@ -142,11 +140,6 @@ class OpenSet:
         k = self._plan.frames
         starts = range(0, len(photos) - k + 1, k)[:MOST_SEARCHES]
         return [mean_rows(photos[start : start + k], self._layouts) for start in starts]
-
-    def _scores(self, searches: Rows, gallery: Rows) -> Floats:
-        own, theirs = self._normaliser.penalties(searches), self._normaliser.penalties(gallery)
-        scores: Floats = searches @ gallery.T - own[:, None] - theirs[None]
-        return scores
 
 
 def mean_rate(shares: Sequence[float], people: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from gatevault.core.normalisation import Normaliser, Part
 from gatevault.lab.sets import Layout, Rows, Set
 
 COUNT: Final = 320
-"""People, so that the half of even identities is more than `calibrate.LEAST_PEOPLE`."""
+"""People, so that the half of even identities is more than `fitting.LEAST_PEOPLE`."""
 
 CROWDED: Final = "crowded"
 GROUPS: Final = {CROWDED: 0.45, "middle": 0.9, "wide": 1.0}

@@ -12,9 +12,9 @@ import pytest
 
 from gatevault.core.calibration import Calibration, Tail, unpack
 from gatevault.core.errors import UsageError
-from gatevault.lab import calibrate
+from gatevault.lab import calibrate, fitting
 from gatevault.lab.by_group import by_group
-from gatevault.lab.calibrate import (
+from gatevault.lab.fitting import (
     CAUTION,
     FOLDS,
     LEAST_PEOPLE,
@@ -169,17 +169,17 @@ def test_the_false_match_rate_holds_on_other_people_of_the_reference(made: Path)
     calibration = loaded(made, "dlib")
     first = np.stack([rows[0] for rows in rows_by_person(people(2), "dlib")])
     own = calibration.normaliser.penalties(first)
-    scores = calibrate.pairs(calibrate.normalised(first, own, first, own))
+    scores = fitting.pairs(fitting.normalised(first, own, first, own))
     assert 0.0003 < np.mean(scores >= calibration.verification_threshold(1e-3)) < 0.003
 
 
 def test_photographs_of_one_person_are_alike(made: Path) -> None:
     figures = loaded(made, "dlib").figures
-    cosines = np.concatenate([calibrate.pairs(rows @ rows.T) for rows in rows_by_person(people(2), "dlib")])
-    assert np.mean(cosines < figures.same_person) == pytest.approx(calibrate.STRANGE, abs=0.006)
+    cosines = np.concatenate([fitting.pairs(rows @ rows.T) for rows in rows_by_person(people(2), "dlib")])
+    assert np.mean(cosines < figures.same_person) == pytest.approx(fitting.STRANGE, abs=0.006)
     assert np.median(cosines) < figures.novelty < 1.0
     assert figures.typical > loaded(made, "dlib").threshold(100, 3, 0.001)
-    assert len(figures.fused) == calibrate.MOST_FUSED
+    assert len(figures.fused) == fitting.MOST_FUSED
 
 
 def test_refitted_the_groups_gaussians_stay_and_their_tails_go(made: Path) -> None:
@@ -188,7 +188,7 @@ def test_refitted_the_groups_gaussians_stay_and_their_tails_go(made: Path) -> No
     assert after.figures.groups == (*GROUPS, REFERENCE) == before.figures.groups
     assert after.figures.tails == {}
     assert after.figures.sources == ()
-    assert after.figures.caution == calibrate.OWN_CAUTION
+    assert after.figures.caution == fitting.OWN_CAUTION
     for old, new, layout in zip(before.normaliser.parts, after.normaliser.parts, MODELS["fused"], strict=True):
         assert np.array_equal(new.means[:-1], old.means[:-1])
         assert new.covariances[:-1] == pytest.approx(old.covariances[:-1], rel=1e-3, abs=1e-7)
@@ -199,7 +199,7 @@ def test_refitted_the_groups_gaussians_stay_and_their_tails_go(made: Path) -> No
 def test_refitted_only_the_reference_sets_the_threshold(made: Path) -> None:
     calibration = unpack(refit(loaded(made, "dlib"), rows_by_person(people(3), "dlib"), MODELS["dlib"]))
     figures = calibration.figures
-    share = 0.01 / (100 * calibrate.OWN_CAUTION)
+    share = 0.01 / (100 * fitting.OWN_CAUTION)
     highest = max(figures.reference.at(share), figures.fused[0].at(share))
     assert calibration.threshold(100, 1, 0.01) == pytest.approx(highest, abs=1e-6)
 

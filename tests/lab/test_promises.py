@@ -8,10 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from gatevault.lab.evaluate import Request, evaluate_groups, evaluate_people
-from gatevault.lab.sets import MODELS
+from gatevault.core.matching import Fusion, Gallery, decide
+from gatevault.core.settings import MatchSettings
+from gatevault.core.types import Match
+from gatevault.lab.evaluate import Request, evaluate_groups, evaluate_people, shipped, unseen
+from gatevault.lab.sets import MODELS, embeddings, mean_rows, read_set
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "recognition"
 PEOPLE, GROUPS = DATA / "lfw_embeddings.npz", DATA / "group_embeddings.npz"
@@ -41,7 +45,7 @@ def test_the_tutorials_rule_is_a_hundred_times_worse(model: str) -> None:
 
 @pytest.mark.parametrize("model", list(MODELS))
 def test_an_estate_of_one_group_stays_near_the_strangers_asked(model: str) -> None:
-    """At most three times as many as asked: `calibrate.CAUTION` says why not fewer."""
+    """At most three times as many as asked: `fitting.CAUTION` says why not fewer."""
     estate = evaluate_groups(GROUPS, Request(model, residents=100, fpir=0.01))["estate"]
     assert estate["worst_fpir"] <= 0.03
 
@@ -80,3 +84,23 @@ def test_three_photographs_fused_hardly_miss_anybody() -> None:
     assert (body["residents"], body["frames"]) == (150, 3)
     assert body["fnir"] <= 0.01
     assert body["shipped"]["fpir"] <= 0.01
+
+
+@pytest.mark.parametrize("model", list(MODELS))
+def test_strangers_who_take_turns_in_one_look_do_not_average_into_a_resident(model: str) -> None:
+    calibration, chance = shipped(model), np.random.default_rng(1)
+    data = read_set(PEOPLE, "identity")
+    fresh = unseen(PEOPLE, len(data["identity"]), calibration)
+    rows, identity = embeddings(data, model)[fresh], data["identity"][fresh]
+    able = [who for who, count in zip(*np.unique(identity, return_counts=True), strict=True) if count >= 3]
+    residents = chance.permutation(able)[:100]
+    means = np.stack([mean_rows(rows[identity == who][:3], MODELS[model]) for who in residents])
+    penalties = calibration.normaliser.penalties(means).astype(np.float32)
+    gallery = Gallery([str(who) for who in residents], means, penalties)
+    strangers = np.flatnonzero(~np.isin(identity, residents))
+    for count in (2, 4, 8):
+        for _ in range(100):
+            fusion, shown = Fusion(calibration), rows[chance.choice(strangers, count, replace=False)]
+            for frame in range(24):
+                fusion.add(shown[frame % count])
+                assert not isinstance(decide(fusion, gallery, calibration, MatchSettings()), Match)
