@@ -1,0 +1,52 @@
+"""Whether a face lives: the challenge, the figures that count, and the judgement. Values in, values out.
+
+    challenge   tiers, what is asked (turns, a lamp's pattern), drawn from random bytes
+    limits      what must be reached, each figure with its reason
+    judge       evidence and the judgement over it
+
+`vision.liveness` measures the evidence.
+"""
+
+from gatevault.core.liveness.challenge import (
+    PATTERN_BYTES,
+    PATTERN_MS,
+    SHOWN_MS,
+    SLOT_MS,
+    TURN_BYTES,
+    TURNS_MS,
+    Edge,
+    Lamp,
+    Prompt,
+    Side,
+    Tier,
+    Turn,
+    draw_pattern,
+    draw_turns,
+)
+from gatevault.core.liveness.judge import Answer, Evidence, Judgement, LampEvidence, Refusal, judge
+from gatevault.core.liveness.limits import Limits, Site
+
+__all__ = [
+    "PATTERN_BYTES",
+    "PATTERN_MS",
+    "SHOWN_MS",
+    "SLOT_MS",
+    "TURNS_MS",
+    "TURN_BYTES",
+    "Answer",
+    "Edge",
+    "Evidence",
+    "Judgement",
+    "Lamp",
+    "LampEvidence",
+    "Limits",
+    "Prompt",
+    "Refusal",
+    "Side",
+    "Site",
+    "Tier",
+    "Turn",
+    "draw_pattern",
+    "draw_turns",
+    "judge",
+]

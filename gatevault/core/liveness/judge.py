@@ -1,0 +1,161 @@
+"""From what was measured to whether somebody lives: every test of the tier must pass, none makes up for another.
+
+    tier      what must be there and pass
+    rgb       turns, depth, surroundings
+    rgb+led   lamp: strong enough, followed, in time, by enough, with relief, more than the surroundings
+    rgb+ir    the same of the emitter, and the face seen in infrared
+
+A figure that is missing (None) fails, whatever the others say. A model's veto counts where there is a model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from gatevault.core.liveness.challenge import EARLIEST_MS, LATEST_MS, TURNS, Tier
+from gatevault.core.liveness.limits import LampLimits, Limits, TurnLimits
+
+
+class Refusal(StrEnum):
+    """Why nobody was found alive: told to people and to the counters, never with a figure."""
+
+    NOT_LIVE = "not-live"
+    """It looks like a picture."""
+    WRONG_WAY = "wrong-way"
+    TOO_EARLY = "too-early"
+    TOO_LATE = "too-late"
+    """Or no answer at all."""
+    LAMP_DROWNED = "lamp-drowned"
+    """Daylight is stronger than the lamp: turn the head, or take the card."""
+    NO_SENSOR = "no-sensor"
+    """What the tier needs gave nothing."""
+    LOST_TRACK = "lost-track"
+    """The face was gone for too long, or jumped."""
+    IDENTITY_CHANGED = "identity-changed"
+    VETO = "veto"
+    """An added model says so."""
+
+
+class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one turn was answered. None: not measured."""
+
+    begins_ms: float | None = None
+    """From its light to the first movement to either side."""
+    early: float | None = None
+    """Furthest movement, in depths, between the light and the earliest answer."""
+    toward: float | None = None
+    """Furthest to the side asked for, in depths (about the sine of the turn)."""
+    away: float | None = None
+    """Furthest to the other side, before that."""
+
+
+class LampEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The answer to the flickering lamp. None: not measured."""
+
+    signal: float | None = None
+    """Amplitude in standard errors."""
+    saturated: float | None = None
+    """Share of the skin's pixels at the sensor's end."""
+    correlation: float | None = None
+    lag_ms: float | None = None
+    amplitude: float | None = None
+    """Log of lit over unlit skin."""
+    of_predicted: float | None = None
+    """Share of what site and distance predict; 1 where the site was not calibrated."""
+    relief: float | None = None
+    over_surroundings: float | None = None
+
+
+class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything measured over one track. None: not measured."""
+
+    answers: tuple[Answer, ...] = ()
+    log_ratio: float | None = None
+    follows: float | None = None
+    sway: float | None = None
+    lamp: LampEvidence = LampEvidence()
+    infrared_level: float | None = None
+    infrared_structure: float | None = None
+    veto: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`refusal` is None for a live face alone."""
+
+    refusal: Refusal | None
+
+    @property
+    def live(self) -> bool:
+        return self.refusal is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Passed where `least` ≤ `value` ≤ `most`; a value that is missing or not a number never is."""
+
+    value: float | None
+    least: float = -math.inf
+    most: float = math.inf
+    failed: Refusal = Refusal.NOT_LIVE
+    missing: Refusal = Refusal.NO_SENSOR
+
+    def refusal(self) -> Refusal | None:
+        if self.value is None or not math.isfinite(self.value):
+            return self.missing
+        return None if self.least <= self.value <= self.most else self.failed
+
+
+def judge(tier: Tier, evidence: Evidence, limits: Limits) -> Judgement:
+    """Whether everything that `tier` asks for is there and passes; else the first thing that does not.
+
+    ValueError for OFF: there nothing is to be judged, and nobody may take that for a live face.
+    """
+    checks = list(_checks(tier, evidence, limits))
+    if not checks:
+        raise ValueError("nothing is judged with liveness off")
+    if evidence.veto is not None:
+        checks.append(_Check(evidence.veto, most=limits.veto, failed=Refusal.VETO, missing=Refusal.VETO))
+    return Judgement(next((r for r in (check.refusal() for check in checks) if r is not None), None))
+
+
+def _checks(tier: Tier, evidence: Evidence, limits: Limits) -> Iterator[_Check]:
+    """The tests of a tier, in the order in which a failure is told: what the person can mend first."""
+    if tier is Tier.RGB:
+        yield from _turns(evidence, limits.turn)
+    elif tier is Tier.LED:
+        yield from _lamp(evidence.lamp, limits.led)
+    elif tier is Tier.IR:
+        yield _Check(evidence.infrared_level, limits.infrared.level)
+        yield _Check(evidence.infrared_structure, limits.infrared.structure)
+        yield from _lamp(evidence.lamp, limits.ir)
+
+
+def _turns(evidence: Evidence, limits: TurnLimits) -> Iterator[_Check]:
+    for number in range(TURNS):
+        answer = evidence.answers[number] if number < len(evidence.answers) else Answer()
+        yield _Check(answer.early, most=limits.begin, failed=Refusal.TOO_EARLY)
+        yield _Check(answer.begins_ms, EARLIEST_MS, failed=Refusal.TOO_EARLY, missing=Refusal.TOO_LATE)
+        yield _Check(answer.begins_ms, most=LATEST_MS, failed=Refusal.TOO_LATE, missing=Refusal.TOO_LATE)
+        yield _Check(answer.away, most=limits.wrong, failed=Refusal.WRONG_WAY)
+        yield _Check(answer.toward, limits.reach, failed=Refusal.TOO_LATE)
+    yield _Check(evidence.log_ratio, limits.log_ratio)
+    yield _Check(evidence.follows, most=limits.follows)
+    yield _Check(evidence.sway, most=limits.sway)
+
+
+def _lamp(evidence: LampEvidence, limits: LampLimits) -> Iterator[_Check]:
+    drowned = Refusal.LAMP_DROWNED
+    yield _Check(evidence.saturated, most=limits.saturated, failed=drowned)
+    yield _Check(evidence.signal, limits.signal, failed=drowned)
+    yield _Check(evidence.correlation, limits.correlation)
+    yield _Check(evidence.lag_ms, *limits.lag_ms)
+    yield _Check(evidence.amplitude, limits.amplitude)
+    yield _Check(evidence.of_predicted, limits.of_predicted)
+    yield _Check(evidence.relief, limits.relief)
+    yield _Check(evidence.over_surroundings, limits.over_surroundings)

@@ -1,0 +1,103 @@
+"""The figures that a presentation must reach, tier by tier, each with its reason.
+
+They were chosen on the `tune` split of the rendered presentations (`lab/presentations`) and on the few real
+pictures of `../shared/data/pad`, with room towards what physics allows, and were committed before the `test` split
+was first run.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+_Positive = Annotated[float, Meta(gt=0.0)]
+
+
+class _Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Frozen figures: an unknown name is an error."""
+
+
+class TrackLimits(_Limits, frozen=True):
+    """What makes frames one unbroken track of one face."""
+
+    max_gap_ms: _Positive = 400.0
+    """Longest time without the face: a head turned far is lost for some frames; nobody is exchanged as fast."""
+    max_move: _Positive = 0.5
+    """Of the face's width, between two frames in which it was found."""
+    max_growth: _Positive = 1.35
+    """Factor of its width, between the same."""
+    same_person: Annotated[float, Meta(ge=-1.0, le=1.0)] = 0.7
+    """Least cosine of a frame's unit vector to the mean of those before it; the network's own calibration
+    (`Figures.same_person`) stands in for it where there is one."""
+
+
+class TurnLimits(_Limits, frozen=True):
+    """The head turns of tier RGB."""
+
+    begin: _Positive = 0.06
+    """Horizontal parallax of the generic head's depth, in depths (about the sine of the turn), from which an answer
+    has begun."""
+    reach: _Positive = 0.20
+    """That an answer must reach."""
+    wrong: _Positive = 0.10
+    """To the other side before that: another answer than asked for."""
+    log_ratio: float = 0.5
+    """Least natural logarithm of the residual that a cylinder leaves to that which the head's depth leaves."""
+    follows: float = 0.5
+    """Most of the face's motion (0 none, 1 all) that the surroundings take part in."""
+    sway: _Positive = 0.03
+    """Most common motion of the surroundings, in inter-eye distances: a gate's camera and what it sees stand
+    still, a picture in a hand does not."""
+
+
+class LampLimits(_Limits, frozen=True):
+    """The flickering lamp, white or infrared."""
+
+    signal: _Positive = 6.0
+    """Least amplitude in its own standard errors. Below, daylight drowns the lamp: unavailable."""
+    saturated: _Positive = 0.15
+    """Most of the skin's pixels at the sensor's end."""
+    correlation: float = 0.8
+    """Of the skin's light, freed of slow drift, with the pattern."""
+    lag_ms: tuple[float, float] = (-40.0, 80.0)
+    """Between pattern and answer, by the camera's time stamps: a frame's exposure, and a driver's lateness."""
+    amplitude: _Positive = 0.05
+    """Least log of lit over unlit skin: a phone's glass gives back 4 % of the lamp and shines itself."""
+    of_predicted: _Positive = 0.25
+    """Least share of the amplitude that site and distance predict, where the site was calibrated."""
+    relief: float = 0.5
+    """Least correlation of the answer's fine structure with that of a head's normals."""
+    over_surroundings: float = 0.3
+    """Least lead of the face's log amplitude over that of what surrounds it, as a share of the face's."""
+
+
+class InfraredLimits(_Limits, frozen=True):
+    """The near-infrared picture."""
+
+    level: _Positive = 0.03
+    """Least linear light of the face (0 to 1) while the emitter is lit: screens are dark."""
+    structure: float = 0.35
+    """Least correlation of the face's structure in both pictures."""
+
+
+class Site(_Limits, frozen=True):
+    """What the installer measured of this gate."""
+
+    focal: _Positive = 0.87
+    """Focal length in widths of the picture: 60 degrees across."""
+    ratio_at_1m: Annotated[float, Meta(ge=0.0)] = 0.0
+    """Light of the lamp over all other light on a face 1 m away; 0: not calibrated."""
+
+
+class Limits(_Limits, frozen=True):
+    """All of them."""
+
+    track: TrackLimits = TrackLimits()
+    turn: TurnLimits = TurnLimits()
+    led: LampLimits = LampLimits()
+    ir: LampLimits = LampLimits()
+    infrared: InfraredLimits = InfraredLimits()
+    veto: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.5
+    """Highest score of an added model, where there is one."""
