@@ -14,6 +14,7 @@ from gatevault.cli.ledger import ledger
 from gatevault.cli.models import models
 from gatevault.cli.output import DEFAULT, Json, State, answer, do, findings, plain_errors
 from gatevault.core import control
+from gatevault.core.liveness import Tier
 from gatevault.service.doctor import examine
 from gatevault.service.making import make_state
 from gatevault.service.release import release_relay
@@ -122,11 +123,12 @@ def purge(resident: str, state: State = DEFAULT, as_json: Json = False) -> None:
 @app.command("walk-up")
 def walk_up(
     camera: Annotated[str | None, typer.Option(help="file:, dir: or v4l2: URI; else the configured one.")] = None,
+    tier: Annotated[Tier | None, typer.Option(help="Check liveness so, whatever config.toml says.")] = None,
     state: State = DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Bench only: act as the presence sensor."""
-    do(state, as_json, control.WalkUp(_absolute(camera)))
+    """Bench only: act as the presence sensor. A recorded presentation is `--camera file:attack.npz`."""
+    do(state, as_json, control.WalkUp(_absolute(camera), tier))
 
 
 @app.command()

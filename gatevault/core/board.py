@@ -59,6 +59,12 @@ class Board(_Part, frozen=True):
     refused_led: Output | None = None
     fault_led: Output | None = None
     buzzer: Output | None = None
+    lamp: Output | None = None
+    """The white lamp beside the camera that flickers during a look: it tells a face from its picture."""
+    infrared_lamp: Output | None = None
+    turn_left_led: Output | None = None
+    """Lights up where the resident shall turn the head to their own left; on that side of the camera."""
+    turn_right_led: Output | None = None
     presence: Input | None = None
     rex: Input | None = None
     dps: Input | None = None
@@ -75,7 +81,8 @@ class Board(_Part, frozen=True):
     def pins(self) -> list[tuple[str, int]]:
         """Every (role, pin) of this profile."""
         single = ("relay", "privacy_led", "granted_led", "refused_led", "fault_led", "buzzer")
-        roles = [(role, getattr(self, role)) for role in (*single, "presence", "rex", "dps", "tamper")]
+        asking = ("lamp", "infrared_lamp", "turn_left_led", "turn_right_led")
+        roles = [(role, getattr(self, role)) for role in (*single, *asking, "presence", "rex", "dps", "tamper")]
         pins = [(role, part.pin) for role, part in roles if part is not None]
         for reader in self.wiegand:
             pins += [(f"{reader.name}.d0", reader.d0), (f"{reader.name}.d1", reader.d1)]

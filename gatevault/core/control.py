@@ -14,6 +14,7 @@ from msgspec import Meta
 from gatevault.core.checkpoint import MAX_NOTE
 from gatevault.core.consent import KeyMode
 from gatevault.core.jcs import MAX_INTEGER
+from gatevault.core.liveness import Tier
 from gatevault.core.passphrase import MAX_BYTES
 from gatevault.core.wire import Message
 
@@ -164,9 +165,10 @@ class LedgerExport(Message, frozen=True, tag="ledger-export"):
 
 
 class WalkUp(Message, frozen=True, tag="walk-up"):
-    """Bench only: the presence sensor."""
+    """Bench only: the presence sensor. `tier` in place of the configured one."""
 
     camera: Uri | None = None
+    tier: Tier | None = None
 
 
 class Tap(_Private, frozen=True, tag="tap"):

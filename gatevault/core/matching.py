@@ -170,6 +170,8 @@ def reason_without_match(last: NoMatch | None, end: LookEnd, scans: int, hints: 
         return Reason.SEVERAL_FACES
     if end is LookEnd.CAMERA:
         return Reason.FAULT
+    if end is LookEnd.NOT_LIVE:
+        return Reason.NOT_LIVE
     if last is not None:
         return last.reason
     useful = Counter({hint: n for hint, n in hints.items() if hint is not Hint.NO_FACE})

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from gatevault.core.liveness import Site, Tier
 from gatevault.core.models import ModelSettings
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -51,6 +52,22 @@ class LookSettings(_Section, frozen=True):
         left, top, right, bottom = self.zone
         if left >= right or top >= bottom:
             raise ValueError("look.zone must be left, top, right, bottom with left < right and top < bottom")
+
+
+class LivenessSettings(_Section, frozen=True):
+    """Whether a photograph opens the gate, and what is asked of residents against that."""
+
+    tier: Tier | None = None
+    """What is checked; None: the best that the board has the parts for. `off` belongs to a bench."""
+    rgb_alone: bool = False
+    """Switches faces on where a colour camera is all there is, and some pictures pass; else cards alone open."""
+    infrared_camera: Annotated[str, Meta(max_length=4096)] = ""
+    """The near-infrared camera of the tier rgb+ir, which sees what the other sees; a URI as for gate.camera."""
+    failures: Annotated[int, Meta(ge=1, le=20)] = 3
+    """So many looks in a row at something that does not live turn faces off for a while."""
+    pause_s: Annotated[int, Meta(ge=1, le=3_600)] = 60
+    site: Site = Site()
+    """What the installer measured of camera and lamp."""
 
 
 class MatchSettings(_Section, frozen=True):
@@ -127,6 +144,7 @@ class Settings(_Section, frozen=True):
     gate: GateSettings = GateSettings()
     look: LookSettings = LookSettings()
     models: ModelSettings = ModelSettings()
+    liveness: LivenessSettings = LivenessSettings()
     matching: MatchSettings = MatchSettings()
     enrolment: EnrolmentSettings = EnrolmentSettings()
     consent: ConsentSettings = ConsentSettings()

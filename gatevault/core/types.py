@@ -40,6 +40,8 @@ class Reason(StrEnum):
     MODEL_FAULT = "model-fault"
     CUT_OFF = "cut-off"
     BAD_FRAME = "bad-frame"
+    NOT_LIVE = "not-live"
+    USE_CARD = "use-card"
     NO_CONSENT = "no-consent"
     SUSPENDED = "suspended"
     VAULT_LOCKED = "vault-locked"

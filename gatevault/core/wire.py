@@ -17,11 +17,12 @@ import numpy as np
 from msgspec import Meta
 
 from gatevault.core.errors import ProtocolError
+from gatevault.core.liveness import Edge, Prompt, Refusal, Site, Tier
 from gatevault.core.models import ModelSettings
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import MAX_DIMENSION, Box, Quality, Scan, Vector
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Version of this protocol, told in `Hello` and `Ready`; peers of another version are refused."""
 
 MAX_FRAME: Final = 1024 * 1024
@@ -44,7 +45,8 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
 
 
 class Hello(Message, frozen=True, tag="hello"):
-    """The first word of all: what vision may do. `bench` admits `file:` and `dir:` cameras.
+    """The first word of all: what vision may do. `bench` admits `file:` and `dir:` cameras, and looks that check no
+    liveness.
 
     Vision loads `models` and answers `Ready`, or `Unfit`. They have a default so that the Hello of version 1, which
     named none, is read far enough to see its version.
@@ -55,6 +57,9 @@ class Hello(Message, frozen=True, tag="hello"):
     camera: Annotated[str, Meta(max_length=4096)]
     look: LookSettings
     models: ModelSettings = ModelSettings()
+    infrared: Annotated[str, Meta(max_length=4096)] = ""
+    """The camera beside it that sees in near infrared; empty where there is none."""
+    site: Site = Site()
 
 
 class Purpose(StrEnum):
@@ -68,6 +73,8 @@ class Look(Message, frozen=True, tag="look"):
     `trigger_ns` is CLOCK_MONOTONIC of the presence event: no frame older than it counts.
     `camera` overrides the configured one (bench only). For ENROL a `dir:` camera shows each
     picture once and a picture is shown once; for ACCESS they repeat until the look ends.
+    `tier`: what a face must show before its vector is given out; OFF belongs to a bench and to enrolments.
+    `same_person`: least cosine within one person's look, by the calibration; None: identity is not followed.
     """
 
     nonce: Nonce
@@ -75,6 +82,22 @@ class Look(Message, frozen=True, tag="look"):
     trigger_ns: Annotated[int, Meta(ge=0)]
     limit_ms: Annotated[int, Meta(ge=1, le=60_000)]
     camera: Annotated[str, Meta(max_length=4096)] | None = None
+    tier: Tier = Tier.OFF
+    same_person: Annotated[float, Meta(ge=-1.0, le=1.0)] | None = None
+
+
+class Asked(Message, frozen=True, tag="asked"):
+    """The daemon switched on a light that asks for a turn of the head."""
+
+    nonce: Nonce
+    prompt: Prompt
+
+
+class Driven(Message, frozen=True, tag="driven"):
+    """The daemon drove the lamp."""
+
+    nonce: Nonce
+    edge: Edge
 
 
 class Stop(Message, frozen=True, tag="stop"):
@@ -162,6 +185,12 @@ class FrameEmpty(Message, frozen=True, tag="empty"):
     hint: Hint
 
 
+class Begin(Message, frozen=True, tag="begin"):
+    """A face stands before the camera, and is followed: the challenge of this look may begin."""
+
+    nonce: Nonce
+
+
 class LookEnd(StrEnum):
     """How a look ended."""
 
@@ -169,6 +198,7 @@ class LookEnd(StrEnum):
     LIMIT = "limit"
     END_OF_FILE = "end-of-file"
     SEVERAL_FACES = "several-faces"
+    NOT_LIVE = "not-live"
     CAMERA = "camera"
 
 
@@ -176,7 +206,7 @@ class LookDone(Message, frozen=True, tag="done"):
     """The look is over, the camera closed, frames and vectors overwritten.
 
     `frames` fresh frames were examined, `stale` refused for their age. `error` is a sentence for
-    people where `end` is CAMERA. `opened_ms` is how long the camera was open.
+    people where `end` is CAMERA. `opened_ms` is how long the camera was open. `refusal`: why, where it is NOT_LIVE.
     """
 
     nonce: Nonce
@@ -185,10 +215,11 @@ class LookDone(Message, frozen=True, tag="done"):
     stale: Count
     opened_ms: Count
     error: Annotated[str, Meta(max_length=MAX_SENTENCE)] = ""
+    refusal: Refusal | None = None
 
 
-ToVision = Hello | Look | Stop
-FromVision = Ready | Unfit | CameraOpen | FaceSeen | FrameEmpty | LookDone
+ToVision = Hello | Look | Asked | Driven | Stop
+FromVision = Ready | Unfit | CameraOpen | Begin | FaceSeen | FrameEmpty | LookDone
 
 M = TypeVar("M")
 

@@ -7,6 +7,7 @@ red from green, and by ear where a buzzer is fitted:
     refused       red, three blinks           one long beep
     consent done  green, five quick blinks    two short beeps
     withdrawn     red and green together, 2x  three short beeps
+    turn          the arrow of that side      one short beep: left; two: right
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from gpiozero import DigitalOutputDevice, Factory
 
 from gatevault.core.board import Board, Output
 from gatevault.core.errors import DeviceError
+from gatevault.core.liveness import Lamp, Side
 from gatevault.devices.pins import pin_faults
 
 
@@ -39,7 +41,9 @@ WITHDRAWN: Final = {
     "buzzer": Blink(0.08, 0.12, 3),
 }
 
-STEADY: Final = ("privacy_led", "fault_led")
+TURN: Final = {side: {"buzzer": Blink(0.08, 0.12, times)} for side, times in ((Side.LEFT, 1), (Side.RIGHT, 2))}
+
+STEADY: Final = ("privacy_led", "fault_led", "lamp", "infrared_lamp", "turn_left_led", "turn_right_led")
 BLINKING: Final = ("granted_led", "refused_led", "buzzer")
 
 
@@ -71,6 +75,16 @@ class Indicator:
     def fault(self, on: bool) -> None:
         """Light the fault LED while something needs a person."""
         self._steady("fault_led", on)
+
+    def lamp(self, lamp: Lamp, on: bool) -> None:
+        """Drive a lamp that flickers during a look."""
+        self._steady("lamp" if lamp is Lamp.LED else "infrared_lamp", on)
+
+    def turn(self, side: Side, on: bool) -> None:
+        """Light the arrow of the resident's own left or right. It beeps as it goes on, once left, twice right."""
+        self._steady(f"turn_{side.value}_led", on)
+        if on:
+            self._show(TURN[side])
 
     def granted(self) -> None:
         self._show(GRANTED)

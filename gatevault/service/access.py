@@ -21,6 +21,7 @@ from gatevault.core.calibration import Calibration
 from gatevault.core.consent import Standing
 from gatevault.core.entries import EntryType
 from gatevault.core.errors import ConflictError, DeviceError, GateVaultError, StoreError, VisionDownError
+from gatevault.core.liveness import ADVICE, Tier
 from gatevault.core.matching import Fusion, decide, reason_without_match, weight
 from gatevault.core.schedule import Schedule
 from gatevault.core.settings import MatchSettings
@@ -31,6 +32,7 @@ from gatevault.service.doorway import Doorway
 from gatevault.service.eyes import Eyes
 from gatevault.service.faces import Faces
 from gatevault.service.journal import Journal
+from gatevault.service.liveness import Liveness
 from gatevault.service.storage import StorageThread
 from gatevault.service.stores import Stores
 
@@ -92,6 +94,7 @@ class Access:
         clock: TrustedClock,
         schedule: Schedule,
         matching: MatchSettings,
+        liveness: Liveness,
     ) -> None:
         self._stores = stores
         self._storage = storage
@@ -103,6 +106,7 @@ class Access:
         self._clock = clock
         self._schedule = schedule
         self._matching = matching
+        self._liveness = liveness
         self._taps = TapCounter()
         self._waiting: dict[str, asyncio.Future[str]] = {}
         self._release: asyncio.TimerHandle | None = None
@@ -111,16 +115,21 @@ class Access:
 
     # --- by face -----------------------------------------------------------------------------
 
-    async def face(self, camera: str | None = None) -> Passage:
-        """Somebody asks to enter by face: `camera` overrides the configured one, on a bench."""
+    async def face(self, camera: str | None = None, tier: Tier | None = None) -> Passage:
+        """Somebody asks to enter by face: `camera` and `tier` override the configured ones, on a bench."""
         began = time.monotonic_ns()
         refusal = self._locked() or await self._blind() or self._nobody()
         if refusal is not None:
             self._lights.refused()
             return Passage(deny(refusal), False, _since(began))
+        forbidden = self._liveness.forbidden(tier)
+        if forbidden is not None:
+            self._lights.refused()
+            return Passage(deny(forbidden[0]), False, _since(began), 0, forbidden[1])
+        checked = tier or self._liveness.tier
         frames, detail = 0, ""
         try:
-            match, frames, detail = await self._look(began, camera)
+            match, frames, detail = await self._look(began, camera, checked)
         except ConflictError:
             return Passage(deny(Reason.BUSY), False, _since(began))
         except (VisionDownError, DeviceError) as error:
@@ -130,7 +139,7 @@ class Access:
                 await self._journal.count_unmatched()
             self._lights.refused()
             return Passage(deny(match.reason), False, _since(began), frames, detail)
-        return await self._face_of(match, began, frames)
+        return await self._face_of(match, began, frames, checked)
 
     def _locked(self) -> Reason | None:
         """Why the vault or the ledger forbids a look, if so."""
@@ -160,7 +169,7 @@ class Access:
             return Reason.SUSPENDED if self._faces.suspended else Reason.NO_CONSENT
         return None
 
-    async def _look(self, trigger_ns: int, camera: str | None) -> tuple[Match | NoMatch, int, str]:
+    async def _look(self, trigger_ns: int, camera: str | None, tier: Tier) -> tuple[Match | NoMatch, int, str]:
         """Look until somebody is matched or the look ends; the frames that bore a face, and a detail."""
         calibration = self._faces.calibration
         if calibration is None:  # locked this very moment
@@ -170,10 +179,13 @@ class Access:
         hints: Counter[wire.Hint] = Counter()
         last: NoMatch | None = None
         try:
-            async with self._eyes.look(wire.Purpose.ACCESS, trigger_ns, camera) as events:
+            same_person = calibration.figures.same_person
+            look = self._eyes.look(wire.Purpose.ACCESS, trigger_ns, camera, tier, same_person)
+            async with look as events:
                 async for event in events:
                     if isinstance(event, Scan):
                         scans += 1
+                        self._liveness.passed()
                         verdict = self._fuse(fusion, event, calibration)
                         if isinstance(verdict, Match):
                             return verdict, scans, ""
@@ -182,7 +194,10 @@ class Access:
                         hints[event.hint] += 1
                     elif isinstance(event, wire.LookDone):
                         reason = reason_without_match(last, event.end, scans, hints)
-                        return NoMatch(reason), scans, event.error
+                        if event.refusal is None:
+                            return NoMatch(reason), scans, event.error
+                        self._liveness.failed()
+                        return NoMatch(reason), scans, ADVICE[event.refusal]
             raise VisionDownError("The look ended without an end: vision is restarted.")
         finally:
             fusion.wipe()
@@ -201,11 +216,12 @@ class Access:
                 return verdict
         return decide(fusion, self._faces.gallery, calibration, self._matching)
 
-    async def _face_of(self, match: Match, began: int, frames: int) -> Passage:
+    async def _face_of(self, match: Match, began: int, frames: int, tier: Tier) -> Passage:
         request = self._request(match.resident, self._faces.standing(match.resident))
         decision = policy.decide_face(request)
         held = self._faces.held
-        entry = _entry(decision, "card-and-face" if held and match.resident in held.residents else "face")
+        way = "card-and-face" if held and match.resident in held.residents else "face"
+        entry = _entry(decision, way) | {"liveness": tier.value}
         self._faces.release_held()
         try:
             async with asyncio.timeout(LEDGER_WAIT_S):

@@ -15,7 +15,9 @@ from typing import Final
 
 from gatevault.core import wire
 from gatevault.core.errors import ConflictError, ProtocolError, VisionDownError
+from gatevault.core.liveness import PATTERN_MS, TURNS_MS, Edge, Prompt, Tier
 from gatevault.core.types import Scan
+from gatevault.service.challenge import Asking, Lights
 from gatevault.service.peers import may_be_vision, peer_of
 from gatevault.service.sockets import listening_socket
 
@@ -28,7 +30,15 @@ LONGEST_FILE_MS: Final = 60_000
 MOSTLY: Final = 0.5
 """Share of a look's frames above which bad ones are the camera's fault, not a moment's."""
 
-LookEvent = Scan | wire.FrameEmpty | wire.CameraOpen | wire.LookDone
+CHALLENGE_MS: Final = {
+    Tier.OFF: 0,
+    Tier.RGB: TURNS_MS + 1_000,
+    Tier.LED: PATTERN_MS + 900,
+    Tier.IR: PATTERN_MS + 900,
+}
+"""What a challenge adds to a look's limit: itself, and the frames that follow it."""
+
+LookEvent = Scan | wire.FrameEmpty | wire.CameraOpen | wire.Begin | wire.LookDone
 
 
 class _Connection(asyncio.BufferedProtocol):
@@ -43,8 +53,12 @@ class _Connection(asyncio.BufferedProtocol):
         self.heard = False
         """Whether somebody still listens to the look under way."""
         self.nonce = ""
-        self.last_frame = -1
+        self.last_frame = self.last_face = -1
         self.bad_frames = 0
+        self.owes_challenge = False
+        """Whether a face of this look may not be told yet: it has not been asked."""
+        self.begun = False
+        """Whether its challenge was begun."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -79,7 +93,17 @@ class _Connection(asyncio.BufferedProtocol):
             return  # the rest of a look that is over
         if isinstance(message, wire.FaceSeen) and message.vector.nbytes != 4 * self._dimension():
             raise ProtocolError("vision sent a vector of another length than it declared: the look is ended.")
-        if isinstance(message, wire.FaceSeen | wire.FrameEmpty):
+        if isinstance(message, wire.Begin):
+            if not self.owes_challenge or self.begun:
+                raise ProtocolError("vision asked for a challenge that it does not need: the look is ended.")
+            self.begun = True
+        if isinstance(message, wire.FaceSeen):
+            if self.owes_challenge:
+                raise ProtocolError("vision sent a face before its challenge was over: the look is ended.")
+            if message.frame <= self.last_face:
+                raise ProtocolError("vision reported one frame twice: the look is ended.")
+            self.last_face = message.frame
+        if isinstance(message, wire.FrameEmpty):
             if message.frame <= self.last_frame:
                 raise ProtocolError("vision reported one frame twice: the look is ended.")
             self.last_frame = message.frame
@@ -93,6 +117,14 @@ class _Connection(asyncio.BufferedProtocol):
             self._eyes.look_over()
         if self.heard:
             self.events.put_nowait(message.scan() if isinstance(message, wire.FaceSeen) else message)
+
+    def tell(self, nonce: str, light: Prompt | Edge) -> None:
+        """A light of this look's challenge was driven."""
+        self.send(wire.Asked(nonce, light) if isinstance(light, Prompt) else wire.Driven(nonce, light))
+
+    def challenged(self) -> None:
+        """All was asked: from now on faces of this look count."""
+        self.owes_challenge = False
 
     def _dimension(self) -> int:
         return self.ready.dimension if self.ready is not None else 0
@@ -118,6 +150,7 @@ class Eyes:
         self,
         hello: wire.Hello,
         *,
+        lights: Lights,
         on_ready: Callable[[wire.Ready], None],
         on_unfit: Callable[[str], None],
         on_camera: Callable[[bool], None],
@@ -125,6 +158,7 @@ class Eyes:
     ) -> None:
         """`on_camera` is told before the camera may open and after it is closed: the privacy light."""
         self.hello = hello
+        self._lights = lights
         self._on_ready = on_ready
         self._on_unfit = on_unfit
         self._on_camera = on_camera
@@ -200,10 +234,16 @@ class Eyes:
 
     @contextlib.asynccontextmanager
     async def look(
-        self, purpose: wire.Purpose, trigger_ns: int, camera: str | None
+        self,
+        purpose: wire.Purpose,
+        trigger_ns: int,
+        camera: str | None,
+        tier: Tier = Tier.OFF,
+        same_person: float | None = None,
     ) -> AsyncIterator[AsyncIterator[LookEvent]]:
         """One look; iterate its events, the last of which is `LookDone`. Leaving early stops it.
 
+        `tier`: what a face must show before vision tells of it; the look's challenge is put meanwhile.
         ConflictError where a look is under way; VisionDownError where vision is away, dies or hangs;
         DeviceError where the privacy light cannot be lit.
         """
@@ -216,10 +256,12 @@ class Eyes:
             )
         if self.looking:
             raise ConflictError("The camera is looking already: wait for that look to end.")
-        nonce = self._begin(connection, purpose, trigger_ns, camera)
+        nonce = self._begin(connection, purpose, trigger_ns, camera, tier, same_person)
+        asking = Asking(tier, self._lights, lambda light: connection.tell(nonce, light), connection.challenged)
         try:
-            yield _events(connection)
+            yield _events(connection, asking)
         finally:
+            asking.end()
             connection.heard = False
             while not connection.events.empty():
                 event = connection.events.get_nowait()
@@ -228,19 +270,32 @@ class Eyes:
             if connection.nonce == nonce:
                 connection.send(wire.Stop(nonce))
 
-    def _begin(self, connection: _Connection, purpose: wire.Purpose, trigger_ns: int, camera: str | None) -> str:
+    def _begin(
+        self,
+        connection: _Connection,
+        purpose: wire.Purpose,
+        trigger_ns: int,
+        camera: str | None,
+        tier: Tier,
+        same_person: float | None,
+    ) -> str:
         settings = self.hello.look
         limit_ms = settings.enrol_limit_ms if purpose is wire.Purpose.ENROL else settings.limit_ms
+        limit_ms += CHALLENGE_MS[tier]
         is_file = (camera or self.hello.camera).startswith("file:")
         patience_ms = GRACE_MS + (max(limit_ms, LONGEST_FILE_MS) if is_file else limit_ms)
         nonce = secrets.token_hex(16)
         self._on_camera(True)  # first: without its light the camera stays shut
         connection.events = asyncio.Queue()
-        connection.nonce, connection.last_frame, connection.heard = nonce, -1, True
+        connection.nonce, connection.heard = nonce, True
+        connection.last_frame = connection.last_face = -1
         connection.bad_frames = 0
+        connection.begun = False
+        # A recording of the bench brings its own challenge.
+        connection.owes_challenge = tier is not Tier.OFF and not _is_recording(camera or self.hello.camera)
         self._idle.clear()
         self._patience = asyncio.get_running_loop().call_later(patience_ms / 1000, self._hung, connection)
-        connection.send(wire.Look(nonce, purpose, trigger_ns, limit_ms, camera))
+        connection.send(wire.Look(nonce, purpose, trigger_ns, limit_ms, camera, tier, same_person))
         return nonce
 
     def look_over(self) -> None:
@@ -264,11 +319,19 @@ class Eyes:
             self._now.close()
 
 
-async def _events(connection: _Connection) -> AsyncIterator[LookEvent]:
+def _is_recording(camera: str) -> bool:
+    return camera.startswith("file:") and camera.endswith(".npz")
+
+
+async def _events(connection: _Connection, asking: Asking) -> AsyncIterator[LookEvent]:
     while True:
         event = await connection.events.get()
+        asking.check()
         if event is None:
             raise VisionDownError("The vision process died during the look and is restarted: use the card.")
+        if isinstance(event, wire.Begin):
+            asking.begin()
+            continue
         yield event
         if isinstance(event, wire.LookDone):
             return

@@ -41,6 +41,7 @@ from gatevault.service.faces import Faces
 from gatevault.service.house import House
 from gatevault.service.journal import Journal
 from gatevault.service.keykeeper import KeyKeeper
+from gatevault.service.liveness import Liveness
 from gatevault.service.models import make_folder
 from gatevault.service.notice import current_hashes
 from gatevault.service.own_taps import OwnTaps
@@ -90,8 +91,16 @@ class Gate:
         self.vision: VisionProcess | None = None
         if self.settings.gate.start_vision:
             self.vision = VisionProcess(self.runtime, VISION_SOCKET, paths.models)
+        self.liveness = Liveness(self.settings.liveness, self.board, device.bench)
+        infrared = _camera(self.settings.liveness.infrared_camera)
+        hello = wire.Hello(
+            *(wire.VERSION, device.bench, camera, self.settings.look, self.settings.models),
+            infrared=infrared,
+            site=self.settings.liveness.site,
+        )
         self.eyes = Eyes(
-            wire.Hello(wire.VERSION, device.bench, camera, self.settings.look, self.settings.models),
+            hello,
+            lights=self.panel,
             on_ready=self._vision_ready,
             on_unfit=self._models_unfit,
             on_camera=self.panel.privacy,
@@ -109,6 +118,7 @@ class Gate:
             self.clock,
             schedule,
             self.settings.matching,
+            self.liveness,
         )
         self.house = House(stores, self.storage, self.clock, self.journal, self.faces, self.settings)
         self.erasure = Erasure(self.house)

@@ -27,7 +27,7 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
 
     async def walk_up(command: control.WalkUp, say: Say) -> dict[str, Any]:
         _bench_only(gate, "walk-up")
-        return (await gate.access.face(command.camera)).body()
+        return (await gate.access.face(command.camera, command.tier)).body()
 
     async def tap(command: control.Tap, say: Say) -> dict[str, Any]:
         _bench_only(gate, "tap")

@@ -43,6 +43,10 @@ start_vision = false  # systemd runs it, as a user of its own
 """
 
 _BENCH_ENROLMENT: Final = """
+[liveness]
+# LIVENESS IS OFF: a photograph opens this bench by face. A real gate cannot be set so.
+tier = "off"
+
 [enrolment]
 # A bench may enrol from one photograph; a real gate takes several captures.
 min_captures = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gatevault.core.errors import DeviceError
+from gatevault.core.liveness import Lamp, Side
 from gatevault.devices.indicator import Indicator
 
 
@@ -21,6 +22,14 @@ class Panel:
             self._indicator.privacy(True)
         else:
             self._try(lambda: self._indicator.privacy(False))
+
+    def lamp(self, lamp: Lamp, on: bool) -> None:
+        """Part of a challenge, which must not go on without it: DeviceError."""
+        self._indicator.lamp(lamp, on)
+
+    def turn(self, side: Side, on: bool) -> None:
+        """As `lamp`."""
+        self._indicator.turn(side, on)
 
     def granted(self) -> None:
         self._try(self._indicator.granted)

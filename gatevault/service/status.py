@@ -14,6 +14,7 @@ def report(gate: Gate) -> dict[str, Any]:
     parts: dict[str, dict[str, Any]] = {
         "vision": _vision(gate),
         "vault": _vault(gate),
+        "liveness": gate.liveness.report(),
         "matching": _matching(gate),
         "registry": _store(gate, "registry") | {"residents": len(gate.stores.people)},
         "cards": _store(gate, "cards") | {"count": len(gate.stores.cards)},

@@ -2,7 +2,7 @@
 
 v4l2:/dev/video0     a USB or CSI camera of the kernel
 picamera2:0          a Raspberry Pi camera through libcamera
-file:clip.mp4        bench: a clip to its end, or one still picture
+file:clip.mp4        bench: a clip to its end, one still picture, or a recorded presentation (.npz)
 dir:photos/          bench: its pictures in order of name
 """
 
@@ -14,6 +14,7 @@ from gatevault.core.errors import BenchOnlyError, CameraError
 from gatevault.vision.frame import Camera, Frame
 from gatevault.vision.live import PiCamera, V4l2Camera
 from gatevault.vision.pictures import PICTURE_SUFFIXES, ClipCamera, FolderCamera, StillCamera
+from gatevault.vision.replay import SUFFIX, ReplayCamera
 
 __all__ = ["Camera", "Frame", "open_camera"]
 
@@ -45,5 +46,7 @@ def open_camera(uri: str, *, bench: bool, repeat: bool) -> Camera:
     path = Path(place)
     if kind == "dir":
         return FolderCamera(path, repeat=repeat)
+    if path.suffix.lower() == SUFFIX:
+        return ReplayCamera(path)
     is_picture = path.suffix.lower() in PICTURE_SUFFIXES
     return StillCamera(path, repeat=repeat) if is_picture else ClipCamera(path)

@@ -28,8 +28,9 @@ import dlib
 import numpy as np
 
 from gatevault.core.matching import unit
-from gatevault.core.types import Quality, Vector, check_vector
+from gatevault.core.types import Box, Quality, Vector, check_vector
 from gatevault.core.wiped import wiped
+from gatevault.vision.align import Points
 from gatevault.vision.detect import Face
 from gatevault.vision.dlib_file import SIDE
 from gatevault.vision.frame import Pixels
@@ -80,15 +81,20 @@ class Embedder:
 
     def chip(self, pixels: Pixels, face: Face) -> Chip:
         """Cut the face out of the full frame, upright. The caller wipes the chip."""
-        box = face.box
-        # dlib's rectangles include their right and bottom pixel.
-        place = dlib.rectangle(box.left, box.top, box.right - 1, box.bottom - 1)
-        shape = self._landmarks(pixels, place)
+        shape = self._shape(pixels, face.box)
         chip = dlib.get_face_chip(pixels, shape, CHIP_SIDE, CHIP_PADDING)
-        landmarks = np.array([(p.x, p.y) for p in shape.parts()], np.float64)
+        landmarks = _points(shape)
         cut = Cut(pixels, face.points, landmarks, chip)
         crops = tuple(network.crop(cut) for network in self._networks)
-        return Chip(chip, quality(chip, landmarks, box.width), crops)
+        return Chip(chip, quality(chip, landmarks, face.box.width), crops)
+
+    def landmarks_of(self, pixels: Pixels, face: Face) -> Points:
+        """dlib's five landmarks of a face, shape (5, 2) as x, y, in pixels of the full frame."""
+        return _points(self._shape(pixels, face.box))
+
+    def _shape(self, pixels: Pixels, box: Box) -> Any:
+        # dlib's rectangles include their right and bottom pixel.
+        return self._landmarks(pixels, dlib.rectangle(box.left, box.top, box.right - 1, box.bottom - 1))
 
     def vector(self, chip: Chip, view: View = View.PLAIN) -> Vector:
         """The chip's embedding, shape (d,): raw of one network and one way round, else of length one.
@@ -119,6 +125,10 @@ class Embedder:
         """Overwrite what the networks keep of the last face: their inputs and every layer's output."""
         for network in self._networks:
             network.forget()
+
+
+def _points(shape: Any) -> Points:
+    return np.array([(p.x, p.y) for p in shape.parts()], np.float64)
 
 
 def _viewed(network: Network, crop: Pixels, view: View) -> Vector:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gatevault.core.types import Vector
+from gatevault.vision.align import Points
 from gatevault.vision.detect import Face
 from gatevault.vision.embed import Chip, Embedder, View
 from gatevault.vision.follow import Follower
@@ -23,6 +24,9 @@ class FaceEngine:
 
     def chip(self, pixels: Pixels, face: Face) -> Chip:
         return self._embedder.chip(pixels, face)
+
+    def landmarks(self, pixels: Pixels, face: Face) -> Points | None:
+        return None if face.points is not None else self._embedder.landmarks_of(pixels, face)
 
     def vector(self, chip: Chip, view: View = View.PLAIN) -> Vector:
         self._embedded = True

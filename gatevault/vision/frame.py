@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatevault.core.errors import CameraError
+from gatevault.core.liveness import Edge, Prompt
 from gatevault.vision import MAX_PIXELS
 
 Pixels = npt.NDArray[np.uint8]
@@ -26,6 +27,11 @@ class Frame:
     pixels: Pixels = field(repr=False)
     taken_ns: int
     index: int
+    infrared: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
+    """The same view in near infrared at that moment, shape (height, width), where there is such a camera."""
+
+    lights: tuple[Prompt | Edge, ...] = ()
+    """On a bench, what a recording tells of the lights that were driven as it was made."""
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape
@@ -39,6 +45,8 @@ class Frame:
     def wipe(self) -> None:
         """Overwrite the pixels in place; the frame is useless afterwards."""
         self.pixels.fill(0)
+        if self.infrared is not None:
+            self.infrared.fill(0)
 
 
 class Camera(Protocol):

@@ -8,9 +8,11 @@ For each frame, in this order:
 4. a second face nearly as near ends the look: nobody is matched while two could be meant;
 5. the nearest face: large enough, else COME_CLOSER; all in the picture, else CUT_OFF; not torn, else
    BAD_FRAME; not dark, bright or blurred, else the hint;
-6. its embedding, plain and mirrored in turn, sent as `FaceSeen`; MODEL_FAULT where a network gives no numbers.
+6. its embedding, plain and mirrored in turn; MODEL_FAULT where a network gives no numbers. It is sent as `FaceSeen`
+   at once where liveness is off, else when the track that it belongs to is found alive (`release`); a face that was
+   asked and does not live ends the look.
 
-Every fresh frame is answered by one message, except the one that ends the look for several faces.
+A fresh frame is answered by one message at most.
 Pixels, chips and vectors are overwritten as soon as they were used, whatever happens.
 """
 
@@ -19,11 +21,12 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from gatevault.core.errors import BenchOnlyError, CameraError
+from gatevault.core.liveness import Edge, Prompt, Refusal, Site, Tier
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import Box, Quality, Vector
 from gatevault.core.wire import (
@@ -36,23 +39,28 @@ from gatevault.core.wire import (
     LookEnd,
     Message,
     Purpose,
-    face_seen,
 )
+from gatevault.vision.align import Points
 from gatevault.vision.broken import Rows, dead_rows, is_broken, is_cut_off, is_torn
 from gatevault.vision.detect import Face, has_rival, in_zone
 from gatevault.vision.embed import Chip, NoVectorError, View
 from gatevault.vision.frame import Camera, Frame, Pixels
+from gatevault.vision.release import Release, Seen, open_release
 
 FINITE_LIMIT_MS: Final = 60_000
 """Bound of a look at a clip or a folder shown once, which the look's own limit does not cut."""
 
 _MS: Final = 1_000_000
+_USUAL: Final = Site()
 
 Emit = Callable[[Message], None]
 """Sends a message; it has no use for the message's buffers once it returns."""
 
 Stop = Callable[[], bool]
 """Whether the look shall end now; asked between frames."""
+
+Lights = Callable[[], Sequence[Prompt | Edge]]
+"""What the daemon drove since it was last asked."""
 
 
 class Engine(Protocol):
@@ -63,6 +71,9 @@ class Engine(Protocol):
 
     def chip(self, pixels: Pixels, face: Face) -> Chip:
         """One face, upright, with its quality; the caller wipes it."""
+
+    def landmarks(self, pixels: Pixels, face: Face) -> Points | None:
+        """dlib's five landmarks in the frame, shape (5, 2), where the detector gives no points."""
 
     def vector(self, chip: Chip, view: View) -> Vector:
         """Its embedding; the caller wipes it. NoVectorError where a network gave no numbers."""
@@ -75,11 +86,13 @@ class Engine(Protocol):
 class _Seen:
     """What a look counts, and the keyed digests of its frames (the key dies with the look)."""
 
+    release: Release
     frames: int = 0
     stale: int = 0
     embedded: int = 0
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     digests: set[bytes] = field(default_factory=set, repr=False)
+    refusal: Refusal | None = None
 
     def next_view(self, purpose: Purpose) -> View:
         """Plain and mirrored in turn, so that the mean over a look has both; both of each for an enrolment."""
@@ -105,13 +118,16 @@ def run_look(
     emit: Emit,
     stop: Stop,
     clock: Callable[[], int] = time.monotonic_ns,
+    *,
+    lights: Lights = tuple,
+    site: Site = _USUAL,
 ) -> LookDone:
     """Carry out `look` and return its end, which the caller sends: by then the camera is closed.
 
     `camera` is unopened. What `emit` and `stop` raise passes through, after everything was closed
     and overwritten; a CameraError becomes the look's end.
     """
-    seen = _Seen()
+    seen = _Seen(open_release(look, site, emit))
     end, error = LookEnd.STOPPED, ""
     start = clock()
     closed = start
@@ -120,15 +136,17 @@ def run_look(
             try:
                 with camera:
                     emit(CameraOpen(look.nonce))
-                    end = _watch(look, settings, camera, engine, emit, stop, clock, start, seen)
+                    end = _watch(look, settings, camera, engine, emit, stop, clock, start, seen, lights)
             finally:
                 closed = clock()
     except (CameraError, BenchOnlyError) as problem:
         end, error = LookEnd.CAMERA, str(problem)
     finally:
         engine.forget()
+        seen.release.forget()
         seen.digests.clear()
-    return LookDone(look.nonce, end, seen.frames, seen.stale, max(0, closed - start) // _MS, error[:MAX_SENTENCE])
+    opened_ms = max(0, closed - start) // _MS
+    return LookDone(look.nonce, end, seen.frames, seen.stale, opened_ms, error[:MAX_SENTENCE], seen.refusal)
 
 
 def failed(nonce: str, error: str) -> LookDone:
@@ -146,6 +164,7 @@ def _watch(
     clock: Callable[[], int],
     start: int,
     seen: _Seen,
+    lights: Lights,
 ) -> LookEnd:
     """Examine frames of the open camera until something ends the look."""
     deadline = start + (FINITE_LIMIT_MS if camera.finite else look.limit_ms) * _MS
@@ -162,8 +181,13 @@ def _watch(
                 seen.stale += 1
                 continue
             seen.frames += 1
+            for light in (*lights(), *frame.lights):
+                seen.release.told(light)
             if _examine(look, frame, settings, engine, emit, seen):
                 return LookEnd.SEVERAL_FACES
+            seen.refusal = seen.release.settle(clock())
+            if seen.refusal is not None:
+                return LookEnd.NOT_LIVE
         finally:
             frame.wipe()
 
@@ -187,6 +211,7 @@ def _examine(look: Look, frame: Frame, settings: LookSettings, engine: Engine, e
         return False
     faces = in_zone(engine.find(frame.pixels, settings.min_score), settings.zone, height, width)
     if not faces:
+        seen.release.frame(frame, None, None)
         emit(FrameEmpty(nonce, frame.index, Hint.NO_FACE))
         return False
     if has_rival(faces, settings.rival_share):
@@ -195,6 +220,9 @@ def _examine(look: Look, frame: Frame, settings: LookSettings, engine: Engine, e
         emit(FrameEmpty(nonce, frame.index, Hint.SEVERAL_FACES))
         return False
     nearest = faces[0]
+    seen.release.frame(
+        frame, nearest, engine.landmarks(frame.pixels, nearest) if look.tier is not Tier.OFF else None
+    )
     misplaced = _misplaced(frame.pixels, nearest.box, dead, settings)
     if misplaced is not None:
         emit(FrameEmpty(nonce, frame.index, misplaced))
@@ -205,16 +233,16 @@ def _examine(look: Look, frame: Frame, settings: LookSettings, engine: Engine, e
         if hint is not None:
             emit(FrameEmpty(nonce, frame.index, hint))
             return False
+        if not seen.release.wants(frame, chip.quality):
+            return False
         try:
             vector = engine.vector(chip, seen.next_view(look.purpose))
         except NoVectorError:
             emit(FrameEmpty(nonce, frame.index, Hint.MODEL_FAULT))
             return False
-        try:
-            distinct = seen.is_new(frame.pixels)
-            emit(face_seen(nonce, frame.index, nearest.box, nearest.score, chip.quality, vector, distinct))
-        finally:
-            vector.fill(0.0)
+        distinct = seen.is_new(frame.pixels)
+        place = (frame.index, frame.taken_ns, nearest.box, nearest.score, chip.quality)
+        seen.release.face(Seen(*place, vector, distinct))
     finally:
         chip.wipe()
     return False

@@ -1,8 +1,9 @@
 """The vision process's side of the socket to the daemon: `Look` in, faces out, nothing kept.
 
 Hello → Ready (or Unfit, where a model file is) → (Look → CameraOpen, FaceSeen | FrameEmpty …, LookDone)* until the
-daemon hangs up. One look at a time: a second `Look` ends the first. Anything malformed ends the process; the daemon
-or systemd starts it again.
+daemon hangs up. Where liveness is checked, Begin asks the daemon for a challenge, and Asked and Driven tell of it.
+One look at a time: a second `Look` ends the first. Anything malformed ends the process; the daemon or systemd
+starts it again.
 """
 
 from __future__ import annotations
@@ -13,16 +14,31 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gatevault.core import wire
 from gatevault.core.errors import BenchOnlyError, GateVaultError, ModelError, ProtocolError, VisionDownError
+from gatevault.core.liveness import Edge, Prompt, Tier
 from gatevault.core.models import ModelSettings
-from gatevault.core.wire import MAX_SENTENCE, Hello, Look, LookDone, Message, Purpose, Ready, Stop, ToVision, Unfit
+from gatevault.core.wire import (
+    MAX_SENTENCE,
+    Asked,
+    Driven,
+    Hello,
+    Look,
+    LookDone,
+    Message,
+    Purpose,
+    Ready,
+    Stop,
+    ToVision,
+    Unfit,
+)
 from gatevault.vision.camera import open_camera
 from gatevault.vision.look import Engine, failed, run_look
+from gatevault.vision.paired import PairedCamera
 
 CONNECT_S: Final = 10.0
 """How long the daemon's socket is waited for: systemd starts both at once."""
@@ -149,23 +165,39 @@ class Worker:
             self._stopped.discard(look.nonce)
 
     def _carry_out(self, look: Look, hello: Hello, engine: Engine) -> LookDone:
+        driven: list[Prompt | Edge] = []
+
         def stop() -> bool:
             for message in self._link.poll():
-                self._accept(message, look.nonce)
+                if isinstance(message, Asked | Driven):
+                    if message.nonce == look.nonce:
+                        driven.append(message.prompt if isinstance(message, Asked) else message.edge)
+                else:
+                    self._accept(message, look.nonce)
             return bool(self._waiting) or look.nonce in self._stopped
+
+        def lights() -> Sequence[Prompt | Edge]:
+            told = tuple(driven)
+            driven.clear()
+            return told
 
         if look.camera is not None and not hello.bench:
             error = BenchOnlyError("a look may name its own camera only on a bench: set [gate] camera instead.")
             return failed(look.nonce, str(error))
+        if look.tier is Tier.OFF and look.purpose is Purpose.ACCESS and not hello.bench:
+            error = BenchOnlyError("liveness may be off only on a bench: a photograph would open this gate.")
+            return failed(look.nonce, str(error))
         try:
             repeat = look.purpose is Purpose.ACCESS
             camera = open_camera(look.camera or hello.camera, bench=hello.bench, repeat=repeat)
+            if look.tier is Tier.IR and hello.infrared and look.camera is None:
+                camera = PairedCamera(camera, open_camera(hello.infrared, bench=hello.bench, repeat=repeat))
         except GateVaultError as error:
             return failed(look.nonce, str(error))
-        return run_look(look, hello.look, camera, engine, self._link.send, stop)
+        return run_look(look, hello.look, camera, engine, self._link.send, stop, lights=lights, site=hello.site)
 
     def _accept(self, message: ToVision, current: str) -> None:
-        """Take in one message; a Stop for a look that is over came too late and is nothing."""
+        """Take in one message; a Stop, or a light, for a look that is over came too late and is nothing."""
         if isinstance(message, Look):
             if len(self._waiting) >= MAX_WAITING:
                 raise ProtocolError("the daemon asked for too many looks at once.")
@@ -173,7 +205,7 @@ class Worker:
         elif isinstance(message, Stop):
             if message.nonce == current or any(message.nonce == look.nonce for look in self._waiting):
                 self._stopped.add(message.nonce)
-        else:
+        elif isinstance(message, Hello):
             raise ProtocolError("the daemon said Hello twice.")
 
 

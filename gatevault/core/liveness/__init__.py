@@ -25,8 +25,11 @@ from gatevault.core.liveness.challenge import (
 )
 from gatevault.core.liveness.judge import Answer, Evidence, Judgement, LampEvidence, Refusal, judge
 from gatevault.core.liveness.limits import Limits, Site
+from gatevault.core.liveness.words import ADVICE, PASSES
 
 __all__ = [
+    "ADVICE",
+    "PASSES",
     "PATTERN_BYTES",
     "PATTERN_MS",
     "SHOWN_MS",

@@ -12,7 +12,7 @@ import numpy as np
 
 from gatevault.core import liveness
 from gatevault.lab.presentations.motion import Prompts
-from gatevault.lab.presentations.presentation import Edges
+from gatevault.vision.recorded import Edges
 
 RGB: Final = "rgb"
 LED: Final = "led"

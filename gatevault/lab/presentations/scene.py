@@ -14,9 +14,9 @@ from gatevault.lab.presentations.challenge import Challenge
 from gatevault.lab.presentations.figure import Figure, Mien
 from gatevault.lab.presentations.light import AT, Lights
 from gatevault.lab.presentations.motion import Bearing
-from gatevault.lab.presentations.presentation import Presentation
 from gatevault.lab.presentations.raster import Ints, Lens
 from gatevault.lab.presentations.sensor import Sensor
+from gatevault.vision.recorded import Presentation
 
 import cv2  # isort: skip  # after gatevault.vision, which sets OpenCV's limits
 

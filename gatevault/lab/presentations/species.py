@@ -17,10 +17,10 @@ from gatevault.lab.presentations.figure import Figure, Mien
 from gatevault.lab.presentations.light import Lights, draw_lights
 from gatevault.lab.presentations.motion import Bearing, Manner, Pose
 from gatevault.lab.presentations.people import SPLITS, Identities, Identity
-from gatevault.lab.presentations.presentation import Presentation
 from gatevault.lab.presentations.raster import Lens
 from gatevault.lab.presentations.scene import Person, Scene, Shooting, draw_background, film
 from gatevault.lab.presentations.sensor import draw_sensor
+from gatevault.vision.recorded import Presentation
 
 BONA_FIDE: Final = "bona-fide"
 

@@ -1,0 +1,112 @@
+"""The challenge of one look: drawn from the system's randomness, shown by lights, told to vision as it happens.
+
+Vision is told what was really driven, and when, not what was planned: a late thread is no reason to refuse anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Final, Protocol
+
+from gatevault.core.liveness import (
+    PATTERN_BYTES,
+    SHOWN_MS,
+    SLOT_MS,
+    TURN_BYTES,
+    Edge,
+    Lamp,
+    Prompt,
+    Side,
+    Tier,
+    draw_pattern,
+    draw_turns,
+)
+
+LAMPS: Final = {Tier.LED: Lamp.LED, Tier.IR: Lamp.IR}
+
+Tell = Callable[[Prompt | Edge], None]
+Done = Callable[[], None]
+
+
+class Lights(Protocol):
+    """What a challenge drives (`panel.Panel`). Each raises DeviceError where the part does not obey."""
+
+    def lamp(self, lamp: Lamp, on: bool) -> None: ...
+    def turn(self, side: Side, on: bool) -> None: ...
+
+
+class Asking:
+    """One look's challenge, which begins when vision says that somebody is there."""
+
+    def __init__(self, tier: Tier, lights: Lights, tell: Tell, done: Done) -> None:
+        """`done` is called when all was asked, be the last light still on."""
+        self._what = (tier, lights, tell, done)
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(challenge(*self._what))
+
+    def check(self) -> None:
+        """DeviceError where a light did not obey: the look is worth nothing."""
+        if self._task is not None and self._task.done() and not self._task.cancelled():
+            self._task.result()
+
+    def end(self) -> None:
+        """Every light goes dark."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+
+
+async def challenge(tier: Tier, lights: Lights, tell: Tell, done: Done) -> None:
+    """Put the challenge of this tier; every light is dark afterwards, whatever happened. DeviceError.
+
+    ValueError for OFF: nothing is to be asked there.
+    """
+    if tier is Tier.RGB:
+        await _turns(lights, tell, done)
+    elif tier in LAMPS:
+        await _flicker(LAMPS[tier], lights, tell)
+        done()
+    else:
+        raise ValueError("with liveness off nobody is asked anything")
+
+
+async def _turns(lights: Lights, tell: Tell, done: Done) -> None:
+    began = _now()
+    with ExitStack() as dark:
+        for side in Side:
+            dark.callback(lights.turn, side, False)
+        turns = draw_turns(secrets.token_bytes(TURN_BYTES))
+        for turn in turns:
+            await _until(began + turn.after_ms * 1_000_000)
+            lights.turn(turn.side, True)
+            tell(Prompt(_now(), turn.side))
+            if turn is turns[-1]:
+                done()
+            await _until(_now() + SHOWN_MS * 1_000_000)
+            lights.turn(turn.side, False)
+
+
+async def _flicker(lamp: Lamp, lights: Lights, tell: Tell) -> None:
+    began, lit = _now(), False
+    with ExitStack() as dark:
+        dark.callback(lights.lamp, lamp, False)
+        for slot, wanted in enumerate((*draw_pattern(secrets.token_bytes(PATTERN_BYTES)), False)):
+            await _until(began + slot * SLOT_MS * 1_000_000)
+            if wanted is not lit:
+                lights.lamp(lamp, wanted)
+                tell(Edge(_now(), lamp, wanted))
+                lit = wanted
+
+
+def _now() -> int:
+    return time.monotonic_ns()
+
+
+async def _until(at_ns: int) -> None:
+    await asyncio.sleep(max(0.0, (at_ns - _now()) / 1e9))
