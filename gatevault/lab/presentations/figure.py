@@ -13,7 +13,7 @@ from gatevault.lab.presentations.canvas import Image, Mesh, Surface
 from gatevault.lab.presentations.heads import FaceModel, grid
 from gatevault.lab.presentations.motion import Bearing, Pose, Wander, closed
 from gatevault.lab.presentations.raster import Floats, Ints, normals
-from gatevault.lab.presentations.skin import STRIP, Worn, blinked
+from gatevault.lab.presentations.skin import STRIP, Worn, blinked, cloth
 
 PIVOT: Final = np.array((0.0, -50.0, -95.0))
 """What a head turns about, head coordinates: the top of the spine."""
@@ -94,6 +94,19 @@ class Figure:
                 self._shade,
             ),
         )
+
+
+def torso(chance: np.random.Generator, place: tuple[float, float, float]) -> Mesh:
+    """Somebody's shoulders without a head, for who stands behind what is held: `place` of the neck, metres."""
+    atlas = np.empty((2 * STRIP, 2 * STRIP, 4), np.float32)
+    atlas[:] = np.array((1.35, 1.0, 0.8, 1.1)) * chance.uniform(0.15, 0.45)
+    atlas[STRIP:, STRIP:] = cloth(chance, STRIP, STRIP)
+    points, triangles, places = _body(atlas)
+    pose = Pose(float(chance.normal(0.0, 0.2)), 0.0, 0.0, place)
+    outward = normals(points, triangles)
+    return Mesh(
+        pose.placed(points, PIVOT), triangles, places, pose.turned(outward), Surface(np.clip(atlas, 0.0, 1.0))
+    )
 
 
 def _body(atlas: Image) -> tuple[Floats, Ints, Floats]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,10 +43,9 @@ class Identity:
     label: str
     portraits: tuple[Portrait, ...]
 
-    def worn(self, model: FaceModel) -> Worn:
-        """The head of the first portrait, the same at every call."""
-        seed = int.from_bytes(hashlib.sha256(self.label.encode()).digest()[:8], "big")
-        return wear(self.portraits[0], model, np.random.default_rng(seed))
+    def worn(self, model: FaceModel, number: int = 0) -> Worn:
+        """The head fitted to a portrait, the same at every call."""
+        return _worn(self, model, number)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +63,12 @@ class Identities:
         if not chosen:
             raise UsageError("There are too few portraits to split: at least two people are needed.")
         return chosen
+
+
+@lru_cache(maxsize=64)
+def _worn(identity: Identity, model: FaceModel, number: int) -> Worn:
+    seed = int.from_bytes(hashlib.sha256(identity.label.encode()).digest()[:8], "big")
+    return wear(identity.portraits[number], model, np.random.default_rng(seed))
 
 
 def portrait(pixels: Pixels, models: Models) -> Portrait | None:

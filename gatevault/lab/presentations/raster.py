@@ -23,6 +23,9 @@ NEAREST: Final = 0.05
 _ROW: Final = 256
 """Fragments to a row when a texture is sampled: OpenCV's maps have two dimensions."""
 
+_KINDS: Final = 16
+"""Powers of two among the sides of boxes: more than any picture has."""
+
 _MARGIN: Final = 1e-4
 """Share of a triangle by which its edges reach outwards, so that no seam stays open."""
 
@@ -68,14 +71,12 @@ def rasterise(lens: Lens, points: Floats, triangles: Ints, attributes: Floats, *
     drawn = ahead & (high >= low).all(axis=1) & ((area < -1e-6) if cull else (np.abs(area) > 1e-6))
     chosen = np.flatnonzero(drawn)
     extent = (high[chosen] - low[chosen]).astype(np.int64) + 1
-    classes = np.ceil(np.log2(extent)).astype(np.int64)
-    found = [
-        _inside(
-            corners[part], area[part], low[part], high[part], part, 1 << int(cls[0]), 1 << int(cls[1]), lens.width
-        )
-        for cls in np.unique(classes, axis=0)
-        for part in [chosen[(classes == cls).all(axis=1)]]
-    ]
+    classes = np.ceil(np.log2(extent)).astype(np.int64) @ (1, _KINDS)
+    found = []
+    for kind in np.flatnonzero(np.bincount(classes)).tolist():
+        part = chosen[classes == kind]
+        wide, tall = 1 << kind % _KINDS, 1 << kind // _KINDS
+        found.append(_inside(corners[part], area[part], low[part], high[part], part, (wide, tall), lens.width))
     if not found:
         return Fragments(np.empty(0, np.int64), np.empty((0, attributes.shape[1]), np.float32))
     places = np.concatenate([each[0] for each in found])
@@ -98,9 +99,10 @@ def rasterise(lens: Lens, points: Floats, triangles: Ints, attributes: Floats, *
 
 
 def _inside(
-    corners: Floats, area: Floats, low: Floats, high: Floats, whose: Ints, wide: int, tall: int, row: int
+    corners: Floats, area: Floats, low: Floats, high: Floats, whose: Ints, box: tuple[int, int], row: int
 ) -> tuple[Ints, Ints, npt.NDArray[np.float32]]:
-    """Pixels inside triangles whose boxes fit `wide` by `tall`: flat places, triangle and its three weights."""
+    """Pixels inside triangles whose boxes fit `box` (width, height): places, triangles, three weights."""
+    wide, tall = box
     base = corners - low[:, None]  # small numbers, so that float32 is exact enough
     (ax, ay), (bx, by), (cx, cy) = (base[:, i].T.astype(np.float32)[..., None, None] for i in range(3))
     scale = (1.0 / area).astype(np.float32)[:, None, None]

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from gatevault.lab.presentations.canvas import Canvas, Image, Mesh
+from gatevault.lab.presentations.canvas import Canvas, Image, Mesh, Sees
 from gatevault.lab.presentations.challenge import Challenge
 from gatevault.lab.presentations.figure import Figure, Mien
 from gatevault.lab.presentations.light import AT, Lights
@@ -76,12 +76,14 @@ class Scene:
 
     def exposed(self) -> tuple[float, float]:
         """The mean green light and near-infrared light (emitter lit) of the last actor at the beginning."""
-        canvas = Canvas(self.lens)
+        canvas = Canvas(self.lens, self.background.sees)
         places = self.at(canvas, 0.0)
         if not len(places):
             return 0.2, 0.2
-        infrared = canvas.infrared[places] + canvas.infrared_led[places]
-        return float(canvas.steady[places, 1].mean()), float(infrared.mean())
+        colour = float(canvas.steady[places, 1].mean())
+        if not canvas.sees.infrared:
+            return colour, 0.0
+        return colour, float((canvas.infrared[places] + canvas.infrared_led[places]).mean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,6 @@ class Shooting:
 
     rate: float
     late: float
-    with_infrared: bool
 
 
 def moments(chance: np.random.Generator, seconds: float, rate: float) -> npt.NDArray[np.float64]:
@@ -133,10 +134,10 @@ def shots(
 ) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]]:
     """Each frame as it is read (its last row at `reads`), and the infrared camera's."""
     height, width = scene.lens.height, scene.lens.width
-    canvas = Canvas(scene.lens)
+    canvas = Canvas(scene.lens, scene.background.sees, sensor.camera.readout)
     before: tuple[float, float, float] | None = None
     for read_at in reads.tolist():
-        seconds = read_at - (sensor.exposure + sensor.readout) / 2.0
+        seconds = read_at - (sensor.exposure + sensor.camera.readout) / 2.0
         places = scene.at(canvas, seconds)
         moved, before = _moved(places, before, seconds, width, sensor.exposure)
         light = canvas.steady.reshape(height, width, 3)
@@ -167,25 +168,27 @@ def _moved(
     return ((now[0] - before[0]) * share, (now[1] - before[1]) * share), now
 
 
-def draw_background(lens: Lens, lights: Lights, chance: np.random.Generator) -> Canvas:
+def draw_background(lens: Lens, lights: Lights, sees: Sees, chance: np.random.Generator) -> Canvas:
     """What lies behind: a wall with things on it, drawn once; some are plain, most have corners to follow."""
-    canvas = Canvas(lens)
+    canvas = Canvas(lens, sees)
     distance = float(chance.uniform(1.4, 4.5))
     picture = scenery(lens.height, lens.width, chance)
     flat = picture.reshape(-1, 4)
     bright = float(np.exp(chance.uniform(-0.7, 0.5)))
     light = lights.ambient + 0.6 * lights.lamp
     canvas.steady[:] = bright * flat[:, :3] * light.astype(np.float32)
-    canvas.led[:] = lights.led * (AT / distance) ** 2 * flat[:, :3]
-    canvas.infrared[:] = bright * lights.infrared * float(light[1]) * flat[:, 3]
-    canvas.infrared_led[:] = lights.infrared_led * (AT / distance) ** 2 * flat[:, 3]
+    if sees.led:
+        canvas.led[:] = lights.led * (AT / distance) ** 2 * flat[:, :3]
+    if sees.infrared:
+        canvas.infrared[:] = bright * lights.infrared * float(light[1]) * flat[:, 3]
+        canvas.infrared_led[:] = lights.infrared_led * (AT / distance) ** 2 * flat[:, 3]
     return canvas
 
 
 def scenery(height: int, width: int, chance: np.random.Generator) -> Image:
     """Reflectance of a made-up place, (h, w, 4): planes of colour, edges, tiles, foliage; out of focus a little."""
     picture = np.empty((height, width, 4), np.float32)
-    picture[:] = chance.uniform(0.1, 0.7, 4)
+    picture[:] = _paint(chance)
     across = np.linspace(-1.0, 1.0, width)[None, :, None]
     picture *= (1.0 + chance.uniform(-0.3, 0.3) * across).astype(np.float32)
     if chance.random() < 0.5:  # tiles, bricks or panels
@@ -196,7 +199,7 @@ def scenery(height: int, width: int, chance: np.random.Generator) -> Image:
     for _ in range(int(chance.integers(2, 26))):
         left, top = int(chance.integers(0, width)), int(chance.integers(0, height))
         wide, tall = (int(chance.integers(6, max(7, side // 3))) for side in (width, height))
-        colour = (chance.uniform(0.02, 0.85, 4)).astype(np.float32)
+        colour = _paint(chance)
         if chance.random() < 0.3:
             cv2.ellipse(picture, (left, top), (wide // 2, tall // 2), 0, 0, 360, colour.tolist(), -1)
         else:
@@ -205,3 +208,11 @@ def scenery(height: int, width: int, chance: np.random.Generator) -> Image:
     leaves = cv2.resize(leaves, (width, height), interpolation=cv2.INTER_CUBIC)
     picture *= (1.0 + chance.uniform(0.01, 0.3) * leaves)[..., None]
     return np.asarray(np.clip(cv2.GaussianBlur(picture, (0, 0), chance.uniform(0.5, 2.0)), 0.01, 0.95), np.float32)
+
+
+def _paint(chance: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Reflectance (4,) as walls and things have: mostly grey and brown, now and then a colour."""
+    grey = float(np.exp(chance.uniform(np.log(0.05), np.log(0.75))))
+    vivid = 0.6 if chance.random() < 0.15 else 0.15
+    colour = np.append(grey * (1.0 + vivid * chance.uniform(-1.0, 1.0, 3)), chance.uniform(0.1, 0.8))
+    return np.asarray(np.clip(colour, 0.02, 0.9), np.float32)

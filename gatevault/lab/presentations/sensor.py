@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from gatevault.core.errors import GateVaultError
 from gatevault.lab.presentations.canvas import Image
+from gatevault.lab.presentations.gear import Camera
 
 import cv2  # isort: skip  # after gatevault.vision, which sets OpenCV's limits
 
@@ -52,27 +53,20 @@ def pixels_from(linear: Image) -> npt.NDArray[np.uint8]:
 class Sensor:
     """One camera of one presentation."""
 
+    camera: Camera
     gain: float
     """Of linear light, so that a face lies where exposure control puts it."""
     balance: npt.NDArray[np.float32]
     """Red, green, blue: white balance is never quite right."""
     exposure: float
-    readout: float
-    """From the first row's reading to the last one's."""
-    defocus: float
-    """Standard deviation of its blur, pixels."""
-    read_noise: float
-    shot_noise: float
-    """Standard deviation at full light."""
-    quality: int
-    """JPEG, of 100; 0: none."""
+    """Seconds."""
     pool: npt.NDArray[np.float32] = field(repr=False)
     """Normal noise, from which each frame takes another piece."""
 
     def lit(self, edges: Edges, read_at: float, height: int) -> npt.NDArray[np.float32]:
         """The share of each row's exposure in which the light was lit, shape (height,); the last row is read at
         `read_at`."""
-        ends = read_at - self.readout + self.readout * (np.arange(height) + 1.0) / height
+        ends = read_at - self.camera.readout + self.camera.readout * (np.arange(height) + 1.0) / height
         starts = ends - self.exposure
         total = np.zeros(height)
         for number, (at, is_lit) in enumerate(edges):
@@ -84,20 +78,20 @@ class Sensor:
     def take(self, linear: Image, moved: tuple[float, float], chance: np.random.Generator) -> npt.NDArray[np.uint8]:
         """Eight-bit pixels of a linear picture (h, w, 3) or (h, w); `moved`: pixels of blur across and down."""
         light = linear * (self.gain * self.balance if linear.ndim == 3 else np.float32(self.gain))
-        if self.defocus > 0.25:
-            light = cv2.GaussianBlur(light, (0, 0), self.defocus)
+        if self.camera.defocus > 0.25:
+            light = cv2.GaussianBlur(light, (0, 0), self.camera.defocus)
         if max(abs(moved[0]), abs(moved[1])) > 0.6:
             light = cv2.filter2D(light, -1, _smear(*moved))
         start = int(chance.integers(0, self.pool.size - light.size))
         noise = self.pool[start : start + light.size].reshape(light.shape)
-        spread = np.sqrt(np.clip(light, 0.0, 1.0)) * np.float32(self.shot_noise)
-        spread += np.float32(self.read_noise)
+        spread = np.sqrt(np.clip(light, 0.0, 1.0)) * np.float32(self.camera.shot_noise)
+        spread += np.float32(self.camera.read_noise)
         spread *= noise
         light += spread
         pixels = pixels_from(light)
-        if not self.quality:
+        if not self.camera.quality:
             return pixels
-        return _jpeg(pixels, self.quality)
+        return _jpeg(pixels, self.camera.quality)
 
 
 def _smear(across: float, down: float) -> npt.NDArray[np.float32]:
@@ -118,18 +112,13 @@ def _jpeg(pixels: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(decoded, np.uint8)
 
 
-def draw_sensor(chance: np.random.Generator, exposed: float, *, coded: bool = True) -> Sensor:
-    """A camera at random. `exposed`: the linear light that shall come out as a face's usual grey."""
-    aim = chance.uniform(0.16, 0.32)
+def draw_sensor(chance: np.random.Generator, exposed: float, camera: Camera) -> Sensor:
+    """A camera of a make. `exposed`: the linear light that shall come out as a face's usual grey."""
     return Sensor(
-        gain=float(aim / max(exposed, 1e-3)),
+        camera=camera,
+        gain=float(chance.uniform(0.16, 0.32) / max(exposed, 1e-3)),
         balance=chance.uniform(0.93, 1.07, 3).astype(np.float32),
         exposure=float(chance.uniform(0.006, 0.03)),
-        readout=float(chance.uniform(0.008, 0.025)),
-        defocus=float(chance.uniform(0.3, 0.9)),
-        read_noise=float(chance.uniform(0.001, 0.005)),
-        shot_noise=float(chance.uniform(0.008, 0.03)),
-        quality=int(chance.integers(75, 96)) if coded else 0,
         pool=_pool(int(chance.integers(0, 4))),
     )
 
