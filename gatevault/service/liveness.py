@@ -78,7 +78,7 @@ class Liveness:
         self._failed = 0
 
     def report(self) -> dict[str, Any]:
-        """Its part of `status`: tier, whether faces are on, what may pass for one, looks that found nobody alive."""
+        """Its part of `status`: tier, whether faces are on, what may pass for one, looks that found nobody."""
         off = self.off()
         part: dict[str, Any] = {
             "state": "ok",

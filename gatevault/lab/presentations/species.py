@@ -14,29 +14,16 @@ from typing import Final
 import numpy as np
 
 from gatevault.core.errors import UsageError
-<<<<<<< HEAD
-from gatevault.lab.presentations import motion
-from gatevault.lab.presentations.challenge import IR, RATES, TIERS, Challenge, draw_challenge
-from gatevault.lab.presentations.figure import Figure, Mien
-from gatevault.lab.presentations.light import Lights, draw_lights
-from gatevault.lab.presentations.motion import Bearing, Manner, Pose
-from gatevault.lab.presentations.people import SPLITS, Identities, Identity
-=======
 from gatevault.lab.presentations import living, prints, screens
 from gatevault.lab.presentations.challenge import IR, RATES, TIERS, draw_challenge
 from gatevault.lab.presentations.gear import cameras
 from gatevault.lab.presentations.light import draw_lights
 from gatevault.lab.presentations.people import SPLITS, Identities
-from gatevault.vision.recorded import Presentation
->>>>>>> pad
 from gatevault.lab.presentations.raster import Lens
 from gatevault.lab.presentations.scene import Scene, Shooting, film
 from gatevault.lab.presentations.sensor import draw_sensor
-<<<<<<< HEAD
-from gatevault.vision.recorded import Presentation
-=======
 from gatevault.lab.presentations.setting import Setting
->>>>>>> pad
+from gatevault.vision.recorded import Presentation
 
 BONA_FIDE: Final = "bona-fide"
 
