@@ -46,6 +46,12 @@ def aligned(pixels: Pixels, points: npt.NDArray[Any] | None, landmarks: Points) 
     return np.asarray(chip, np.uint8)
 
 
+def five_from(landmarks: Points) -> Points:
+    """Where the detector's five points would be, by dlib's five landmarks: shape (5, 2), in the same pixels."""
+    move = similarity(_FIVE_LANDMARKS, landmarks)
+    return np.asarray(_FIVE @ move[:, :2].T + move[:, 2])
+
+
 def similarity(source: Points, target: Points) -> Points:
     """The turn, scale and move that brings `source` nearest to `target`, as an affine matrix (2, 3).
 

@@ -29,7 +29,7 @@ class Refusal(StrEnum):
     WRONG_WAY = "wrong-way"
     TOO_EARLY = "too-early"
     TOO_LATE = "too-late"
-    """Or no answer at all."""
+    """Or no answer at all, or too small a one: a picture that is turned answers so."""
     LAMP_DROWNED = "lamp-drowned"
     """Daylight is stronger than the lamp: turn the head, or take the card."""
     NO_SENSOR = "no-sensor"
@@ -45,13 +45,11 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How one turn was answered. None: not measured."""
 
     begins_ms: float | None = None
-    """From its light to the first movement to either side."""
-    early: float | None = None
-    """Furthest movement, in depths, between the light and the earliest answer."""
-    toward: float | None = None
-    """Furthest to the side asked for, in depths (about the sine of the turn)."""
-    away: float | None = None
-    """Furthest to the other side, before that."""
+    """From its light to the beginning of the movement; negative before the light."""
+    reach: float | None = None
+    """The furthest to the side asked for, in depths (about the sine of the turn); negative to the other."""
+    over: bool = False
+    """Whether the head has come back."""
 
 
 class LampEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +66,8 @@ class LampEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     of_predicted: float | None = None
     """Share of what site and distance predict; 1 where the site was not calibrated."""
     relief: float | None = None
+    relief_gain: float | None = None
+    """Size of the relief beside what a head's normals predict; 1 as predicted."""
     over_surroundings: float | None = None
 
 
@@ -75,8 +75,9 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything measured over one track. None: not measured."""
 
     answers: tuple[Answer, ...] = ()
+    unasked: bool = False
+    """Whether the head was turned once more than it was asked to."""
     log_ratio: float | None = None
-    follows: float | None = None
     sway: float | None = None
     lamp: LampEvidence = LampEvidence()
     infrared_level: float | None = None
@@ -139,13 +140,12 @@ def _checks(tier: Tier, evidence: Evidence, limits: Limits) -> Iterator[_Check]:
 def _turns(evidence: Evidence, limits: TurnLimits) -> Iterator[_Check]:
     for number in range(TURNS):
         answer = evidence.answers[number] if number < len(evidence.answers) else Answer()
-        yield _Check(answer.early, most=limits.begin, failed=Refusal.TOO_EARLY)
         yield _Check(answer.begins_ms, EARLIEST_MS, failed=Refusal.TOO_EARLY, missing=Refusal.TOO_LATE)
         yield _Check(answer.begins_ms, most=LATEST_MS, failed=Refusal.TOO_LATE, missing=Refusal.TOO_LATE)
-        yield _Check(answer.away, most=limits.wrong, failed=Refusal.WRONG_WAY)
-        yield _Check(answer.toward, limits.reach, failed=Refusal.TOO_LATE)
+        yield _Check(answer.reach, -limits.lobe, failed=Refusal.WRONG_WAY, missing=Refusal.TOO_LATE)
+        yield _Check(answer.reach, limits.reach, failed=Refusal.TOO_LATE, missing=Refusal.TOO_LATE)
+    yield _Check(float(evidence.unasked), most=0.0, failed=Refusal.TOO_EARLY)
     yield _Check(evidence.log_ratio, limits.log_ratio)
-    yield _Check(evidence.follows, most=limits.follows)
     yield _Check(evidence.sway, most=limits.sway)
 
 
@@ -158,4 +158,5 @@ def _lamp(evidence: LampEvidence, limits: LampLimits) -> Iterator[_Check]:
     yield _Check(evidence.amplitude, limits.amplitude)
     yield _Check(evidence.of_predicted, limits.of_predicted)
     yield _Check(evidence.relief, limits.relief)
+    yield _Check(evidence.relief_gain, limits.relief_gain)
     yield _Check(evidence.over_surroundings, limits.over_surroundings)

@@ -24,6 +24,8 @@ class TrackLimits(_Limits, frozen=True):
 
     max_gap_ms: _Positive = 400.0
     """Longest time without the face: a head turned far is lost for some frames; nobody is exchanged as fast."""
+    frame_ms: _Positive = 100.0
+    """Between two frames; after a longer gap a face may have moved and grown more, as the root of the time."""
     max_move: _Positive = 0.5
     """Of the face's width, between two frames in which it was found."""
     max_growth: _Positive = 1.35
@@ -36,17 +38,15 @@ class TrackLimits(_Limits, frozen=True):
 class TurnLimits(_Limits, frozen=True):
     """The head turns of tier RGB."""
 
-    begin: _Positive = 0.06
-    """Horizontal parallax of the generic head's depth, in depths (about the sine of the turn), from which an answer
-    has begun."""
+    begin: _Positive = 0.07
+    """Horizontal parallax of the generic head's depth, in depths (about the sine of the turn), up to which a head
+    is at rest: it sways, and comes back a little beyond the middle."""
+    lobe: _Positive = 0.12
+    """From which it was turned: 7 degrees. A flat or bent print stays below."""
     reach: _Positive = 0.20
-    """That an answer must reach."""
-    wrong: _Positive = 0.10
-    """To the other side before that: another answer than asked for."""
+    """That an answer must reach: 12 degrees."""
     log_ratio: float = 0.5
     """Least natural logarithm of the residual that a cylinder leaves to that which the head's depth leaves."""
-    follows: float = 0.5
-    """Most of the face's motion (0 none, 1 all) that the surroundings take part in."""
     sway: _Positive = 0.03
     """Most common motion of the surroundings, in inter-eye distances: a gate's camera and what it sees stand
     still, a picture in a hand does not."""
@@ -69,6 +69,8 @@ class LampLimits(_Limits, frozen=True):
     """Least share of the amplitude that site and distance predict, where the site was calibrated."""
     relief: float = 0.5
     """Least correlation of the answer's fine structure with that of a head's normals."""
+    relief_gain: float = 0.3
+    """Least size of that structure: 1 is a head's before a weak lamp."""
     over_surroundings: float = 0.3
     """Least lead of the face's log amplitude over that of what surrounds it, as a share of the face's."""
 

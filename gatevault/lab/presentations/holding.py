@@ -10,7 +10,7 @@ from gatevault.lab.presentations import motion
 from gatevault.lab.presentations.carriers import Carrier
 from gatevault.lab.presentations.figure import torso
 from gatevault.lab.presentations.motion import Bearing, Pose
-from gatevault.lab.presentations.scene import Actor, Scene, Things, draw_background
+from gatevault.lab.presentations.scene import Scene, draw_background
 from gatevault.lab.presentations.setting import Setting
 
 FACE_MM: Final = 150.0
@@ -38,10 +38,10 @@ def hand_held(setting: Setting, scale: float, turns: tuple[motion.Turn, ...], *,
 def in_hand(setting: Setting, carrier: Carrier, bearing: Bearing) -> Scene:
     """The carrier before somebody's body, or alone."""
     chance = setting.chance
-    actors: list[Actor] = []
+    background = draw_background(setting.lens, setting.lights, setting.sees, chance)
     if chance.random() < 0.7:
         x, y, z = bearing.rest.place
         away = float(chance.uniform(0.25, 0.6))
-        actors.append(Things((torso(chance, (x + float(chance.normal(0.0, 0.1)), y + 0.18, z + away)),)))
-    background = draw_background(setting.lens, setting.lights, setting.sees, chance)
-    return Scene(setting.lens, setting.lights, background, (*actors, carrier))
+        body = torso(chance, (x + float(chance.normal(0.0, 0.1)), y + 0.18, z + away))
+        background.draw(body, setting.lights, cull=False)
+    return Scene(setting.lens, setting.lights, background, (carrier,))

@@ -60,7 +60,7 @@ def standing(
 def bona_fide(setting: Setting) -> Scene:
     """A resident who does what the prompts ask; one in six slowly and little, as some people do."""
     chance = setting.chance
-    slow = chance.random() < 1.0 / 6.0
+    slow = setting.lasting.random() < 1.0 / 6.0
     setting.parameters["manner"] = "slow" if slow else "willing"
     turns = motion.answer(chance, setting.challenge.prompts, motion.SLOW if slow else motion.WILLING)
     bearing = bearing_of(setting, turns, float(np.exp(chance.uniform(-0.5, 0.7))))

@@ -83,7 +83,7 @@ def _source(setting: Setting) -> Picture:
     bearing = Bearing(rest, (), motion.swaying(chance, 0.001, 0.001))
     person = Person(figure_of(identity, setting.identities), bearing, mien(chance, 0.0))
     scene = Scene(lens, lights, draw_background(lens, lights, Sees(False, False), chance), (person,))
-    sensor = draw_sensor(chance, scene.exposed()[0], setting.pick(cameras))
+    sensor = draw_sensor(chance, scene.exposed(0.0)[0], setting.pick(cameras))
     return sources.still(person, scene, sensor, model, chance)
 
 

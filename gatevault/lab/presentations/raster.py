@@ -26,6 +26,9 @@ _ROW: Final = 256
 _KINDS: Final = 16
 """Powers of two among the sides of boxes: more than any picture has."""
 
+_SMALLEST: Final = 4
+"""Side of the smallest boxes: fewer groups cost less than the pixels that are tested in vain."""
+
 _MARGIN: Final = 1e-4
 """Share of a triangle by which its edges reach outwards, so that no seam stays open."""
 
@@ -71,7 +74,7 @@ def rasterise(lens: Lens, points: Floats, triangles: Ints, attributes: Floats, *
     drawn = ahead & (high >= low).all(axis=1) & ((area < -1e-6) if cull else (np.abs(area) > 1e-6))
     chosen = np.flatnonzero(drawn)
     extent = (high[chosen] - low[chosen]).astype(np.int64) + 1
-    classes = np.ceil(np.log2(extent)).astype(np.int64) @ (1, _KINDS)
+    classes = np.ceil(np.log2(np.maximum(extent, _SMALLEST))).astype(np.int64) @ (1, _KINDS)
     found = []
     for kind in np.flatnonzero(np.bincount(classes)).tolist():
         part = chosen[classes == kind]

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from gatevault.lab.presentations.canvas import Canvas, Image, Mesh, Sees
+from gatevault.lab.presentations.canvas import Canvas, Image, Sees
 from gatevault.lab.presentations.challenge import Challenge
 from gatevault.lab.presentations.figure import Figure, Mien
 from gatevault.lab.presentations.light import AT, Lights
@@ -46,18 +46,6 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Things:
-    """Meshes that do not move."""
-
-    meshes: Sequence[Mesh]
-
-    def draw(self, canvas: Canvas, lights: Lights, seconds: float) -> Ints:
-        for mesh in self.meshes:
-            canvas.draw(mesh, lights, cull=False)
-        return np.empty(0, np.int64)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Scene:
     """What is filmed: actors, the farther first; the last one is what the exposure is set by."""
 
@@ -74,13 +62,18 @@ class Scene:
             places = actor.draw(canvas, self.lights, seconds)
         return places
 
-    def exposed(self) -> tuple[float, float]:
-        """The mean green light and near-infrared light (emitter lit) of the last actor at the beginning."""
+    def exposed(self, lit: float) -> tuple[float, float]:
+        """The mean green and near-infrared light of the last actor at the beginning: what exposure is set by.
+
+        `lit`: share of the time for which the lamp was lit while the camera settled. Infrared: lit.
+        """
         canvas = Canvas(self.lens, self.background.sees)
         places = self.at(canvas, 0.0)
         if not len(places):
             return 0.2, 0.2
         colour = float(canvas.steady[places, 1].mean())
+        if canvas.sees.led:
+            colour += lit * float(canvas.led[places, 1].mean())
         if not canvas.sees.infrared:
             return colour, 0.0
         return colour, float((canvas.infrared[places] + canvas.infrared_led[places]).mean())

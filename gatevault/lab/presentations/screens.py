@@ -114,7 +114,7 @@ def _screened(
     bearing = dataclasses.replace(bearing, rest=dataclasses.replace(rest, place=centred))
     person = Person(figure, bearing, mien(chance, setting.challenge.seconds + 2.0))
     scene = Scene(lens, lights, draw_background(lens, lights, Sees(bool(led), False), chance), (person,))
-    sensor = draw_sensor(chance, scene.exposed()[0], setting.pick(cameras))
+    sensor = draw_sensor(chance, scene.exposed(0.5)[0], setting.pick(cameras))
     film = Film(scene, sensor, led, late, chance)
     room = 1.5 * scenery(120, 160, chance)[..., :3] ** 2
     display = Display(screen, film, (lens.height, lens.width), setting.lights, room, chance)

@@ -29,6 +29,8 @@ class Setting:
     """The resident who is there, or who is impersonated."""
     lens: Lens
     lights: Lights
+    lasting: np.random.Generator = field(repr=False)
+    """Chance that is the same at every attempt."""
     chance: np.random.Generator = field(repr=False)
     parameters: dict[str, float | str] = field(default_factory=dict)
     """What was drawn, for whoever looks into an error."""

@@ -14,10 +14,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from gatevault.core.liveness import Edge, Limits, Prompt, Refusal, Site, Tier
+from gatevault.core.liveness import Edge, Evidence, Limits, Prompt, Refusal, Site, Tier, judge
 from gatevault.core.types import Vector
 from gatevault.vision.detect import Face, Points
 from gatevault.vision.frame import Pixels
+from gatevault.vision.liveness.continuity import Continuity
+from gatevault.vision.liveness.session import Session, open_session
 
 _OURS: Final = object()
 """What a LiveTrack is made with; nobody else has it."""
@@ -63,12 +65,14 @@ class Track:
         self, tier: Tier, limits: Limits | None = None, site: Site | None = None, same_person: float | None = None
     ) -> None:
         """`same_person`: least cosine within one person's look, by its calibration. ValueError for OFF."""
-        if tier is Tier.OFF:
-            raise ValueError("with liveness off there is no track to judge")
         self._tier = tier
         self._limits = limits or Limits()
-        self._site = site or Site()
-        self._same_person = self._limits.track.same_person if same_person is None else same_person
+        self._continuity = Continuity(self._limits.track, same_person)
+        self._session: Session = open_session(tier, self._limits, site or Site())
+        self._refusal: Refusal | None = None
+        self._passed = False
+        self.evidence = Evidence()
+        """What the last verdict rested on; for the bench."""
 
     def see(
         self,
@@ -83,19 +87,43 @@ class Track:
         `infrared`: shape (height, width) of the same view, at any scale. `landmarks`: dlib's five, shape (5, 2),
         where the detector gives no points. Nothing of the arguments is kept.
         """
+        if self._refusal is None:
+            self._refusal = self._continuity.see(taken_ns, face)
+        if self._refusal is None:
+            self._session.see(pixels, infrared, taken_ns, face, landmarks)
 
     def prompt(self, prompt: Prompt) -> None:
         """A light went on; told at any time, also after frames that were taken later."""
+        self._session.prompt(prompt)
 
     def edge(self, edge: Edge) -> None:
         """The lamp was driven; as `prompt`."""
+        self._session.edge(edge)
 
     def vector(self, taken_ns: int, vector: Vector) -> None:
         """The unit embedding of the face in the frame taken at that time. Its copy is overwritten by `forget`."""
+        if self._refusal is None:
+            self._refusal = self._continuity.vector(taken_ns, vector)
 
     def verdict(self, now_ns: int) -> Verdict:
         """What is known at that time. NotLive is final; LiveTrack as long as the track is not broken."""
-        return Pending(False)
+        if self._refusal is None:
+            self._refusal = self._continuity.lost(now_ns)
+        if self._refusal is None and not self._passed:
+            evidence = self._session.evidence(now_ns)
+            if evidence is None:
+                return Pending(self._session.ready)
+            self.evidence = evidence
+            self._refusal = judge(self._tier, evidence, self._limits).refusal
+            self._passed = self._refusal is None
+            self._session.forget()
+        if self._refusal is not None:
+            return NotLive(self._refusal)
+        return LiveTrack(_OURS, self._tier, self._continuity.frames)
 
     def forget(self) -> None:
         """Overwrite everything held of pixels and vectors. The track is over: NotLive from here on."""
+        self._session.forget()
+        self._continuity.forget()
+        if self._refusal is None:
+            self._refusal = Refusal.LOST_TRACK

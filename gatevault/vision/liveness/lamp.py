@@ -1,0 +1,296 @@
+"""Whether a face answers a flickering lamp as skin on a head does.
+
+Each frame leaves two small pictures of linear light: the face's, brought onto its own frame (u, v), and that of
+blocks beside it, which stay where they are. When the pattern is over, each cell's logarithm is fitted over time by
+
+    a constant, slow waves (exposure control, clouds, a swaying body), the face's own motion, and the lamp's light
+
+so that the lamp's share, b, is a log ratio of lit to unlit light: the skin's own colour cancels. Then
+
+    follows    the mean over the face follows the pattern, at once
+    amplitude  by as much as the distance predicts; a screen shines itself and answers little
+    relief     what smooth light, and the picture's own brightness, leave of b is like log(n·l) of a head: light
+               from the camera falls aslant on the sides of the nose, the sockets, the cheeks; on paper, flat or
+               bent, it is smooth
+    beside     the face answers more than what is beside it, which is farther off
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gatevault.core.liveness import Edge, LampEvidence, Site
+from gatevault.vision.liveness.head import Floats, normals, placed
+
+Single = npt.NDArray[np.float32]
+Grey = npt.NDArray[np.uint8]
+
+_U: Final = np.linspace(-0.8, 0.8, 41)
+_V: Final = np.linspace(-0.45, 1.3, 44)
+_FINE: Final = 2
+"""Pixels to a cell and side while a face is brought onto the cells; averaged before its logarithm is taken."""
+
+_DARK: Final = 0.004
+"""Linear light below which a camera gives noise; added before a logarithm is taken."""
+_FULL: Final = 250
+"""Of 255: such a pixel may be more."""
+
+_WAVES: Final = 3
+"""Slow cosines over the pattern's time that are not the lamp: up to 0.9 Hz."""
+
+_WIDTH: Final = 2.2
+"""A face's box in inter-eye distances."""
+
+_EXPOSURE_MS: Final = 16.0
+"""Over which a frame gathers light, before its time stamp; half a slot's error costs nothing."""
+_LAGS_MS: Final = np.arange(-120.0, 601.0, 10.0)
+
+_LEAST_FRAMES: Final = 14
+
+EYES_APART_M: Final = 0.063
+"""Between the pupils of an adult: mean of ANSUR II, 2012; deviation 3.6 mm."""
+
+_ORDER: Final = 3
+"""Of the polynomials in u and v that smooth light on smooth paper can be."""
+
+
+_LINEAR: Final = np.array(
+    [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in np.arange(256) / 255.0], np.float32
+)
+"""Linear light of sRGB's levels, which cameras approach."""
+
+_BLOCK: Final = 0.2
+"""Side of a block beside the face, of the face's width."""
+
+
+class LampLog:
+    """What frames left for the analysis. `wipe` overwrites it."""
+
+    def __init__(self) -> None:
+        self.times: list[int] = []
+        self.faces: list[Single] = []
+        """Linear light of the cells, (44, 41) each."""
+        self.besides: list[Single] = []
+        """Linear light of the blocks beside the face, (b,) each."""
+        self.middles: list[tuple[float, float]] = []
+        """Where the face is, in cells."""
+        self.full: list[float] = []
+        """Share of saturated skin."""
+        self._blocks: tuple[tuple[int, int], Any] | None = None
+
+    def see(self, picture: Grey, to_cells: Floats, taken_ns: int) -> None:
+        """One frame's picture, (h, w, 3) or (h, w), and the affine matrix (2, 3) from its pixels to u and v."""
+        inverse = cv2.invertAffineTransform(to_cells)
+        fine = _cut(picture, inverse)
+        grey = np.asarray(fine if fine.ndim == 2 else fine.max(axis=2), np.uint8)
+        self.full.append(
+            float((grey >= _FULL).reshape(len(_V), _FINE, len(_U), _FINE).any(axis=(1, 3))[_SKIN].mean())
+        )
+        self.faces.append(_cells(fine))
+        fine.fill(0)
+        self.besides.append(self._beside(picture, inverse))
+        self.times.append(taken_ns)
+        x, y = inverse @ np.array((0.0, 0.5, 1.0))
+        self.middles.append((float(x), float(y)))
+
+    def wipe(self) -> None:
+        for picture in (*self.faces, *self.besides):
+            picture.fill(0.0)
+        self.faces.clear()
+        self.besides.clear()
+        self.times.clear()
+
+    def _beside(self, picture: Grey, inverse: Floats) -> Single:
+        """Linear light of blocks to the left, to the right and above the head, where it was in the first frame."""
+        height, width = picture.shape[:2]
+        if self._blocks is None:
+            side = _BLOCK * _WIDTH * float(np.hypot(*inverse[:, 0]))
+            size = (max(3, round(width / side)), max(3, round(height / side)))
+            x, y = np.meshgrid(
+                (np.arange(size[0]) + 0.5) * width / size[0], (np.arange(size[1]) + 0.5) * height / size[1]
+            )
+            there = placed(cv2.invertAffineTransform(inverse), np.column_stack((x.ravel(), y.ravel())))
+            u, v = np.abs(there[:, 0]).reshape(x.shape), there[:, 1].reshape(x.shape)
+            self._blocks = (
+                size,
+                ((u > 1.7) & (u < 4.0) & (v < 1.0) & (v > -2.5)) | ((v < -1.9) & (v > -3.5) & (u < 4.0)),
+            )
+        size, chosen = self._blocks
+        coarse = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        light = _LINEAR[coarse[chosen]]
+        coarse.fill(0)
+        return np.asarray(light if light.ndim == 1 else light.mean(axis=1), np.float32)
+
+
+def face_cells(picture: Grey, to_cells: Floats) -> Single:
+    """Linear light of the face's cells in a picture, shape (44, 41)."""
+    fine = _cut(picture, cv2.invertAffineTransform(to_cells))
+    try:
+        return _cells(fine)
+    finally:
+        fine.fill(0)
+
+
+def _cut(picture: Grey, inverse: Floats) -> Grey:
+    """The face, `_FINE` pixels to a cell."""
+    step_u, step_v = (_U[1] - _U[0]) / _FINE, (_V[1] - _V[0]) / _FINE
+    corner = np.array((_U[0] - step_u / 2, _V[0] - step_v / 2))
+    move = np.column_stack((inverse[:, :2] * (step_u, step_v), inverse[:, :2] @ corner + inverse[:, 2]))
+    size = (_FINE * len(_U), _FINE * len(_V))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(picture, move, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _cells(fine: Grey) -> Single:
+    """Linear light of the cells, (44, 41)."""
+    light = _LINEAR[fine]
+    grey = light if light.ndim == 2 else light.mean(axis=2)
+    cells = grey.reshape(len(_V), _FINE, len(_U), _FINE).mean(axis=(1, 3), dtype=np.float32)
+    light.fill(0.0)
+    grey.fill(0.0)
+    return np.asarray(cells, np.float32)
+
+
+def _skin() -> npt.NDArray[np.bool_]:
+    """Cells that are skin on any face: an ellipse, without the eyes and the mouth's opening."""
+    u, v = np.meshgrid(_U, _V)
+    inside = (u / 0.8) ** 2 + ((v - 0.45) / 0.95) ** 2 < 1.0
+    eyes = (np.abs(np.abs(u) - 0.5) < 0.26) & (np.abs(v) < 0.14)
+    return np.asarray(inside & ~eyes)
+
+
+_SKIN: Final = _skin()
+
+
+def _lit(times_ms: Floats, edges: list[tuple[float, bool]], lag: float) -> Floats:
+    """Share of each frame's exposure in which the lamp, `lag` ms late, was lit."""
+    end = times_ms - lag
+    start = end - _EXPOSURE_MS
+    total = np.zeros(len(times_ms))
+    for number, (at, lit) in enumerate(edges):
+        if lit:
+            until = edges[number + 1][0] if number + 1 < len(edges) else np.inf
+            total += np.clip(np.minimum(end, until) - np.maximum(start, at), 0.0, None)
+    return total / _EXPOSURE_MS
+
+
+def measure(log: LampLog, edges: Sequence[Edge], site: Site, apart: float) -> LampEvidence:
+    """What the frames say of the lamp's edges; nothing where there are too few of either.
+
+    `apart`: between the eyes, as a share of the picture's width.
+    """
+    if len(log.times) < _LEAST_FRAMES or len(edges) < 4:
+        return LampEvidence()
+    begin = edges[0].at_ns
+    changes = [((edge.at_ns - begin) / 1e6, edge.lit) for edge in edges]
+    times = (np.array(log.times, np.float64) - begin) / 1e6
+    chosen = (times > -350.0) & (times < changes[-1][0] + 350.0)
+    if chosen.sum() < _LEAST_FRAMES:
+        return LampEvidence()
+    times = times[chosen]
+    faces = np.log(np.stack([face for face, kept in zip(log.faces, chosen, strict=True) if kept]) + _DARK)
+    try:
+        return _measured(log, faces, chosen, times, changes, site, apart)
+    finally:
+        faces.fill(0.0)
+
+
+def _measured(
+    log: LampLog,
+    faces: Single,
+    chosen: npt.NDArray[np.bool_],
+    times: Floats,
+    changes: list[tuple[float, bool]],
+    site: Site,
+    apart: float,
+) -> LampEvidence:
+    slow = _slow(times)
+    mean = faces[:, _SKIN].mean(axis=1)
+    lag, correlation = _best_lag(mean, slow, times, changes)
+    lit = _lit(times, changes, lag)
+    motion = np.array(log.middles)[chosen]
+    motion = (motion - motion.mean(axis=0)) / max(float(motion.std()), 1.0)
+    design = np.column_stack((lit, slow, motion))
+    share = np.linalg.pinv(design)[0]
+    amplitude = float(share @ mean)
+    left = mean - design @ (np.linalg.pinv(design) @ mean)
+    freedom = max(1, len(times) - design.shape[1])
+    error = float(np.sqrt(np.sum(left**2) / freedom) * np.linalg.norm(share))
+    relief, gain = _relief(np.tensordot(share, faces, 1), faces.mean(axis=0), amplitude)
+    predicted = float(np.log1p(site.ratio_at_1m / (site.focal * EYES_APART_M / max(apart, 1e-6)) ** 2))
+    return LampEvidence(
+        signal=amplitude / max(error, 1e-6),
+        saturated=float(np.quantile(np.array(log.full)[chosen], 0.9)),
+        correlation=correlation,
+        lag_ms=lag,
+        amplitude=amplitude,
+        of_predicted=amplitude / predicted if site.ratio_at_1m > 0.0 else 1.0,
+        relief=relief,
+        relief_gain=gain,
+        over_surroundings=_over(log, chosen, share, amplitude),
+    )
+
+
+def _slow(times: Floats) -> Floats:
+    """A constant and slow waves, (f, k)."""
+    phase = np.pi * (times - times[0]) / (times[-1] - times[0])
+    return np.stack([np.cos(k * phase) for k in range(_WAVES + 1)], axis=1)
+
+
+def _best_lag(
+    mean: Floats | Single, slow: Floats, times: Floats, changes: list[tuple[float, bool]]
+) -> tuple[float, float]:
+    """The lag (ms) at which the lamp explains most, and the correlation there; slow waves apart."""
+    base, _ = np.linalg.qr(slow)
+    signal = mean - base @ (base.T @ mean)
+    length = max(float(np.linalg.norm(signal)), 1e-9)
+    values = []
+    for lag in _LAGS_MS:
+        lit = _lit(times, changes, float(lag))
+        lit = lit - base @ (base.T @ lit)
+        values.append(float(lit @ signal) / max(float(np.linalg.norm(lit)) * length, 1e-9))
+    best = int(np.argmax(values))
+    # Where several lags fit alike (few frames a second), their middle.
+    near = np.array([k for k in range(len(values)) if abs(k - best) <= 4 and values[k] > values[best] - 0.01])
+    return float(_LAGS_MS[near].mean()), values[best]
+
+
+def _terms() -> Floats:
+    """Smooth light: polynomials of u and v, (c, k) over the skin's cells."""
+    u, v = (part[_SKIN] for part in np.meshgrid(_U / 0.8, (_V - 0.45) / 0.9))
+    return np.stack([u**i * v**j for i in range(_ORDER + 1) for j in range(_ORDER + 1 - i)], axis=1)
+
+
+_SMOOTH: Final = _terms()
+_NORMALS: Final[list[Floats]] = [part[_SKIN] for part in normals(_U, _V)]
+
+
+def _relief(ratio: Single, picture: Single, amplitude: float) -> tuple[float, float]:
+    """How like a head's the fine structure of a log ratio is: a correlation, and its size beside the expected 1."""
+    b = np.asarray(cv2.GaussianBlur(np.asarray(ratio, np.float32), (0, 0), 1.0), np.float64)[_SKIN]
+    a = np.asarray(cv2.GaussianBlur(np.asarray(picture, np.float32), (0, 0), 1.0), np.float64)[_SKIN]
+    across, down, towards = _NORMALS
+    nuisance, _ = np.linalg.qr(np.column_stack((_SMOOTH, a, a * a, across, down)))
+    wanted = np.log(towards)
+    wanted = wanted - nuisance @ (nuisance.T @ wanted)
+    middle, spread = np.median(b), 1.4826 * float(np.median(np.abs(b - np.median(b))))
+    b = np.clip(b, middle - 4.0 * spread, middle + 4.0 * spread)
+    left = b - nuisance @ (nuisance.T @ b)
+    length = float(np.linalg.norm(left) * np.linalg.norm(wanted))
+    slope = float(left @ wanted) / float(wanted @ wanted)
+    share = 1.0 - float(np.exp(-max(amplitude, 1e-3)))
+    return float(left @ wanted) / max(length, 1e-12), slope / share
+
+
+def _over(log: LampLog, chosen: npt.NDArray[np.bool_], share: Floats, amplitude: float) -> float | None:
+    """By how much of its own answer the face leads the blocks beside it; None without blocks."""
+    if not log.besides:
+        return None
+    blocks = np.log(np.stack([b for b, kept in zip(log.besides, chosen, strict=True) if kept]) + _DARK)
+    answers: Any = share @ blocks
+    return float(1.0 - np.median(answers) / max(amplitude, 1e-6)) if answers.size else None
