@@ -32,10 +32,10 @@ class Liveness:
         self._pause_until_ms = 0
 
     def forbidden(self, asked: Tier | None = None) -> tuple[Reason, str] | None:
-        """Why no face is looked at now, with a sentence, or None. `asked`: a tier that a bench asks for."""
+        """Why no face is looked at now, with a sentence, or None. `asked`: a tier that a bench asks for, to measure."""
         if asked is None and (off := self.off()):
             return Reason.USE_CARD, off
-        if monotonic_ms() < self._pause_until_ms:
+        if asked is None and monotonic_ms() < self._pause_until_ms:
             return Reason.USE_CARD, (
                 f"{self._settings.failures} looks in a row did not find anybody alive: use the card, faces are on "
                 f"again within {self._settings.pause_s} seconds."

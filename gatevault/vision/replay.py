@@ -1,7 +1,8 @@
 """`file:` with a recorded presentation (`recorded`), on a bench: frames at their own pace, and what was driven.
 
-As from a camera with a buffer of one: a frame that nobody read in time is gone. With its first frame it tells of
-all its lights: a recording answers the challenge that it was made under, and no other is put to it.
+Its clock is the recording's (`clock`): every frame is seen, and judged alike, however busy the machine is. With its
+first frame it tells of all its lights: a recording answers the challenge that it was made under, and no other is put
+to it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import numpy as np
-
 from gatevault.core.errors import CameraError
 from gatevault.core.liveness import Edge, Lamp, Prompt, Side
 from gatevault.vision.frame import Frame, check_size
@@ -21,9 +20,6 @@ from gatevault.vision.recorded import Presentation, PresentationError, load
 SUFFIX: Final = ".npz"
 
 _SECOND: Final = 1_000_000_000
-
-LATE_NS: Final = 100_000_000
-"""A frame later than this is passed over, where there is a newer one."""
 
 
 class ReplayCamera:
@@ -35,8 +31,12 @@ class ReplayCamera:
         self._path = path
         self._recording: Presentation | None = None
         self._start_ns = 0
+        self._now_ns = 0
         self._next = 0
-        self._told = False
+
+    def clock(self) -> int:
+        """The moment of the frame that was read last, in place of CLOCK_MONOTONIC."""
+        return self._now_ns or time.monotonic_ns()
 
     def __enter__(self) -> Self:
         try:
@@ -44,7 +44,7 @@ class ReplayCamera:
         except PresentationError as error:
             raise CameraError(str(error)) from None
         check_size(self._recording.frames.shape[1:], str(self._path))
-        self._start_ns, self._next, self._told = time.monotonic_ns(), 0, False
+        self._start_ns, self._next = time.monotonic_ns(), 0
         return self
 
     def __exit__(
@@ -60,16 +60,12 @@ class ReplayCamera:
         recording = self._recording
         if recording is None or self._next >= len(recording.times):
             return None
-        moments = self._start_ns + (recording.times * _SECOND).astype(np.int64)
-        now = time.monotonic_ns()
-        while self._next + 1 < len(moments) and moments[self._next] < now - LATE_NS:
-            self._next += 1
         number, self._next = self._next, self._next + 1
-        time.sleep(max(0.0, (int(moments[number]) - now) / _SECOND))
-        lights = () if self._told else self._lights(recording)
-        self._told = True
+        self._now_ns = self._start_ns + round(float(recording.times[number]) * _SECOND)
+        time.sleep(max(0.0, (self._now_ns - time.monotonic_ns()) / _SECOND))  # no faster than it happened
+        lights = () if number else self._lights(recording)
         infrared = None if recording.ir is None else recording.ir[number].copy()
-        return Frame(recording.frames[number].copy(), int(moments[number]), number, infrared, lights)
+        return Frame(recording.frames[number].copy(), self._now_ns, number, infrared, lights)
 
     def _lights(self, recording: Presentation) -> tuple[Prompt | Edge, ...]:
         def at(seconds: float) -> int:

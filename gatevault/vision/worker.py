@@ -39,6 +39,7 @@ from gatevault.core.wire import (
 from gatevault.vision.camera import open_camera
 from gatevault.vision.look import Engine, failed, run_look
 from gatevault.vision.paired import PairedCamera
+from gatevault.vision.replay import ReplayCamera
 
 CONNECT_S: Final = 10.0
 """How long the daemon's socket is waited for: systemd starts both at once."""
@@ -194,7 +195,10 @@ class Worker:
                 camera = PairedCamera(camera, open_camera(hello.infrared, bench=hello.bench, repeat=repeat))
         except GateVaultError as error:
             return failed(look.nonce, str(error))
-        return run_look(look, hello.look, camera, engine, self._link.send, stop, lights=lights, site=hello.site)
+        clock = camera.clock if isinstance(camera, ReplayCamera) else time.monotonic_ns
+        return run_look(
+            look, hello.look, camera, engine, self._link.send, stop, clock, lights=lights, site=hello.site
+        )
 
     def _accept(self, message: ToVision, current: str) -> None:
         """Take in one message; a Stop, or a light, for a look that is over came too late and is nothing."""
