@@ -188,7 +188,7 @@ class Faces(SealedFaces):
     def open_some(self, residents: Sequence[str], desk: Desk) -> Chunk:
         """Open the templates of CHUNK residents at most, of those whose consent lives. The caller gives it to
         `add_some`, before it opens others on this desk."""
-        calibration, generation = self.calibration, self.generation
+        generation, calibration = self.generation, self.calibration  # in this order: a lock may fall between
         if calibration is None or calibration.dimension != desk.rows.shape[1]:  # locked meanwhile
             return Chunk()
         opened: list[str] = []

@@ -270,8 +270,6 @@ class Gate:
             self.faces.add_some(chunk)
             if self.faces.generation != generation:
                 return
-        if self.faces.generation != generation:
-            return
         self.faces.opened.set()
         for start in range(0, len(residents), COMPARED):  # nobody waits for this: a match looks for itself
             self.faces.compare(residents[start : start + COMPARED])

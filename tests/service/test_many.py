@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from gatevault.core import control
@@ -15,7 +16,7 @@ from gatevault.service.faces import CHUNK
 from gatevault.service.notice import current_hashes
 from gatevault.service.state import StatePaths
 from tests.bench import Bench, eventually
-from tests.crowd import card_of, face_of, fill, house
+from tests.crowd import MODEL, card_of, face_of, fill, house
 from tests.service.dump import Vectors, snapshot
 from tests.service.inside import Inside, inside, now
 from tests.service.peer import Peer, Script, shows
@@ -69,6 +70,28 @@ def test_everybody_is_matched_as_themselves(quick: Bench, crowd: dict[str, int],
             mean = calibration.normaliser.unit(face_of(crowd[resident], 2).sum(axis=0))
             assert abs(gallery.rows[row] - mean).max() < 1e-6
             assert gallery.penalties[row] == pytest.approx(calibration.penalty(mean), abs=1e-5)
+
+    inside(quick, now(), work)
+
+
+def test_captures_that_cancel_out_are_refused_alone(quick: Bench, crowd: dict[str, int]) -> None:
+    """Records of another release, or of a vision that lied: their rows are filled up by others'."""
+    with house(quick.root) as stores:
+        by_record = sorted(stores.people, key=lambda name: stores.people[name].record)
+        void = {by_record[0], by_record[5], by_record[CHUNK - 1], by_record[-1]}
+        for resident in void:
+            person, vault = stores.people[resident], stores.need_vault()
+            face = face_of(crowd[resident])[0]
+            row = vault.seal(vault.place(person.record, MODEL), person.binding, np.stack([face, -face]), 8)
+            vault._store.put(row, owe_rotation=False)
+
+    async def work(rooms: Inside) -> None:
+        gallery = rooms.faces.gallery
+        assert rooms.faces.refused == len(void)
+        assert set(gallery.residents) == set(crowd) - void
+        for row, resident in zip(gallery.rows, gallery.residents, strict=True):
+            mean = face_of(crowd[resident], 2).sum(axis=0)
+            assert float(row @ mean) > 0.999 * float(np.linalg.norm(mean))
 
     inside(quick, now(), work)
 
