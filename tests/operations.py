@@ -13,6 +13,7 @@ from typing import Any
 
 from gatevault.core import control
 from gatevault.core.errors import NotFoundError
+from gatevault.core.passphrase import typed
 from tests.bench import Bench, eventually
 from tests.service.peer import Peer, shows
 
@@ -83,7 +84,7 @@ class Scene:
         """Wait until the gallery was opened after a start: no template is between disk and RAM."""
         vault = self.bench.status()["vault"]
         if vault["state"] == "locked" and vault["keys"] == "passphrase":
-            self.bench.ask(control.VaultUnlock(PASSPHRASE))
+            self.bench.ask(control.VaultUnlock(typed(PASSPHRASE)))
         if self.exists():
             eventually(lambda: self.bench.template(self.who) != "suspended", 5.0)
 
@@ -180,7 +181,7 @@ OPERATIONS = {
     "remove": Operation(enrolled, lambda scene: control.ResidentRemove(scene.who), erases=True),
     "key-rotate": Operation(enrolled, lambda _: control.KeyRotate(), erases=True),
     "key-move": Operation(
-        with_a_key_file, lambda _: control.KeyMove("passphrase", PASSPHRASE), look=key_files, erases=True
+        with_a_key_file, lambda _: control.KeyMove("passphrase", typed(PASSPHRASE)), look=key_files, erases=True
     ),
     "backup": Operation(
         enrolled, lambda _: control.BackupMake(RECOVERY_KEY), look=entries_of("backed-up"), entries_only=True

@@ -12,6 +12,7 @@ import typer
 from gatevault.cli.output import DEFAULT, Json, State, do, plain_errors, say
 from gatevault.core import control
 from gatevault.core.errors import UsageError
+from gatevault.core.passphrase import typed
 from gatevault.service.client import ask
 
 vault = typer.Typer(no_args_is_help=True, help="The sealed templates: lock, unlock, check.")
@@ -38,24 +39,24 @@ class Keys(StrEnum):
     TPM2 = "tpm2"
 
 
-def new_passphrase(keys: Keys, stdin: bool) -> str | None:
+def new_passphrase(keys: Keys, stdin: bool) -> memoryview | None:
     """A passphrase typed twice, where the provider asks for one. UsageError."""
     if keys is not Keys.PASSPHRASE:
         return None
     first = typed_passphrase(stdin)
-    if not stdin and getpass.getpass("The same again: ") != first:
+    if not stdin and typed(getpass.getpass("The same again: ")) != first:
         raise UsageError("The two passphrases differ: nothing was changed.")
     return first
 
 
-def typed_passphrase(stdin: bool) -> str:
+def typed_passphrase(stdin: bool) -> memoryview:
     """A passphrase from the terminal, unseen, or the first line of standard input. UsageError without one."""
     if not stdin and not sys.stdin.isatty():
         raise UsageError("There is no terminal to type the passphrase at: give it with --passphrase-stdin.")
     text = sys.stdin.readline().rstrip("\n") if stdin else getpass.getpass("Passphrase of the vault: ")
     if not text:
         raise UsageError("No passphrase was given: nothing was changed.")
-    return text
+    return typed(text)
 
 
 @vault.command("lock")

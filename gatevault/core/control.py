@@ -14,13 +14,15 @@ from msgspec import Meta
 from gatevault.core.checkpoint import MAX_NOTE
 from gatevault.core.consent import KeyMode
 from gatevault.core.jcs import MAX_INTEGER
+from gatevault.core.passphrase import MAX_BYTES
 from gatevault.core.wire import Message
 
 Name = Annotated[str, Meta(min_length=1, max_length=120)]
 ResidentId = Annotated[str, Meta(pattern=r"^r-[0-9a-f]{16}\Z")]
 CardText = Annotated[str, Meta(min_length=1, max_length=128)]
 Language = Annotated[str, Meta(pattern=r"^(zh|en)\Z")]
-Passphrase = Annotated[str, Meta(min_length=1, max_length=1024)]
+Passphrase = Annotated[memoryview, Meta(min_length=1, max_length=MAX_BYTES)]
+"""As `core.passphrase.typed` gives it; where a command is received, it lies in the connection's own buffer."""
 Uri = Annotated[str, Meta(min_length=1, max_length=4096)]
 
 

@@ -12,6 +12,7 @@ from gatevault.core.errors import BackupError, NotAllowedError, StoreError, Usag
 from gatevault.service.config import load_settings
 from gatevault.service.house import House
 from gatevault.vault.backup import FORMAT, Contents, pack
+from gatevault.vault.keys import Secret
 from gatevault.vault.providers.file import FileKeyProvider
 
 PAGE: Final = 512 * 1024
@@ -43,7 +44,8 @@ class Backup:
             config = self._config()
             pack(_EMPTY, key)  # a recovery key that is none is to leave no entry
             house.journal.write(EntryType.BACKED_UP, {"recipient": key[-16:]})
-            return pack(self._contents(config), key)
+            house_key = FileKeyProvider(house.stores.paths.house_key).load()
+            return pack(self._contents(config, house_key), key)
 
         sealed = await house.storage.run(work)
         self._sealed, self._sha256 = sealed, hashlib.sha256(sealed).hexdigest()
@@ -82,22 +84,18 @@ class Backup:
         except (OSError, UnicodeError) as error:
             raise BackupError(f"config.toml cannot be read ({error}): no backup was made.") from None
 
-    def _contents(self, config: str) -> Contents:
+    def _contents(self, config: str, house_key: Secret) -> Contents:
         stores = self._house.stores
-        key = FileKeyProvider(stores.paths.house_key).load()
-        try:
-            return Contents(
-                format=FORMAT,
-                device=stores.device.device,
-                bench=stores.device.bench,
-                made=stamp(self._house.clock.now()),
-                house_key=key.reveal(),
-                config=config,
-                registry=stores.need_registry().image(),
-                ledger=stores.need_ledger().image(),
-            )
-        finally:
-            key.wipe()
+        return Contents(
+            format=FORMAT,
+            device=stores.device.device,
+            bench=stores.device.bench,
+            made=stamp(self._house.clock.now()),
+            house_key=house_key.buffer,
+            config=config,
+            registry=stores.need_registry().image(),
+            ledger=stores.need_ledger().image(),
+        )
 
 
-_EMPTY: Final = Contents(FORMAT, "", False, "", bytes(32), "", b"", b"")
+_EMPTY: Final = Contents(FORMAT, "", False, "", memoryview(bytes(32)), "", b"", b"")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from gatevault.core import control, wire
 from gatevault.core.errors import GateVaultError, NotAllowedError, ProtocolError
-from gatevault.service.peers import ADMIN_GROUP, may_command, peer_of
+from gatevault.service.peers import ADMIN_GROUP, Peer, may_command, peer_of
 from gatevault.service.sockets import listening_socket
 
 CONTROL_SOCKET: Final = "control.sock"
@@ -33,6 +33,71 @@ Say = Callable[[str], None]
 Handler = Callable[[Any, Say], Awaitable[dict[str, Any]]]
 
 
+class _Connection(asyncio.BufferedProtocol):
+    """One peer and its one command, which stays in this buffer, and is overwritten when it is done."""
+
+    def __init__(self, serve: Callable[[_Connection], Awaitable[None]]) -> None:
+        self._serve = serve
+        self._frames = wire.FrameBuffer()
+        self.gone = asyncio.get_running_loop().create_future()
+        self.command: asyncio.Future[memoryview] = asyncio.get_running_loop().create_future()
+        """The payload of its first frame, valid until `wipe`; ProtocolError where none came."""
+        self.transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        self.command.add_done_callback(asyncio.Future.exception)  # told to who waits, if anybody does
+        self._task = asyncio.ensure_future(self._serve(self))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._frames.space()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._frames.filled(nbytes)
+        if self.command.done():
+            return
+        try:
+            payload = next(self._frames.frames(), None)
+        except ProtocolError as error:
+            self._fail(error)
+            return
+        if payload is not None:
+            self.command.set_result(payload)
+            self._pause()
+
+    def eof_received(self) -> bool:
+        self._fail(ProtocolError("The connection ended before a whole command came."))
+        return True  # it may still read its answer
+
+    def _fail(self, error: ProtocolError) -> None:
+        if not self.command.done():
+            self.command.set_exception(error)
+            self._pause()
+
+    def _pause(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(ProtocolError("The connection ended before a whole command came."))
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+    def send(self, frame: bytearray) -> None:
+        """Queue a packed message for the peer; nothing where it is gone."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(frame)
+
+    def who(self) -> Peer:
+        if self.transport is None:
+            raise ProtocolError("The connection ended before it began.")
+        return peer_of(self.transport.get_extra_info("socket"))
+
+    def wipe(self) -> None:
+        self._frames.wipe()
+
+
 class ControlServer:
     """Serves commands on a Unix socket."""
 
@@ -42,78 +107,63 @@ class ControlServer:
         self._clients = 0
 
     async def listen(self, path: Path) -> None:
-        self._server = await asyncio.start_unix_server(self._serve, sock=listening_socket(path, ADMIN_GROUP))
+        self._server = await asyncio.get_running_loop().create_unix_server(
+            lambda: _Connection(self._serve), sock=listening_socket(path, ADMIN_GROUP)
+        )
 
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, peer: _Connection) -> None:
         self._clients += 1
         try:
-            await self._answer(reader, writer)
-        except (ConnectionError, BrokenPipeError):
-            pass  # the peer is gone: what it asked for is done or refused all the same
+            peer.send(await self._answer(peer))
         finally:
+            peer.wipe()  # a passphrase may be in it
             self._clients -= 1
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            await _part(peer)
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, peer: _Connection) -> bytearray:
         try:
-            command = await self._admitted(reader, writer)
+            command = await self._admitted(peer)
             handler = self._handlers[type(command)]
-            reply: wire.Message = control.Answer(await handler(command, lambda text: _send(writer, text)))
-            frame = wire.pack(reply)
+            body = await handler(command, lambda text: peer.send(wire.pack(control.Progress(text))))
+            return wire.pack(control.Answer(body))
         except GateVaultError as error:
-            frame = _failure(error)
-        writer.write(frame)
-        with contextlib.suppress(TimeoutError):  # a peer that does not read its answer loses it
-            async with asyncio.timeout(PATIENCE_S):
-                await writer.drain()
+            return wire.pack(control.Failure(error.code, str(error)[:1000]))
 
-    async def _admitted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> control.Command:
-        """The command of a peer who may give one; of another not a byte is parsed."""
-        if not may_command(peer_of(writer.get_extra_info("socket"))):
+    async def _admitted(self, peer: _Connection) -> control.Command:
+        """The command of a peer who may give one; what another sends is not decoded."""
+        if not may_command(peer.who()):
             refusal = f"Only root and the group {ADMIN_GROUP} may command this device: ask its admin."
         elif self._clients > MAX_CLIENTS:
             refusal = "Too many commands at once: wait for one to end, and again."
         else:
-            return await _read(reader)
-        with contextlib.suppress(TimeoutError):  # what lies unread when we close would void our answer
+            return await _command(peer)
+        # What lies unread when we close would void our answer.
+        with contextlib.suppress(TimeoutError, ProtocolError):
             async with asyncio.timeout(REFUSAL_S):
-                await reader.read(4096)
+                await asyncio.shield(peer.command)
         raise NotAllowedError(refusal)
 
 
-def _send(writer: asyncio.StreamWriter, text: str) -> None:
-    if not writer.is_closing():
-        writer.write(wire.pack(control.Progress(text)))
-
-
-def _failure(error: GateVaultError) -> bytearray:
-    return wire.pack(control.Failure(error.code, str(error)[:1000]))
-
-
-async def _read(reader: asyncio.StreamReader) -> control.Command:
+async def _command(peer: _Connection) -> control.Command:
     try:
         async with asyncio.timeout(PATIENCE_S):
-            return await _first(reader)
+            command: control.Command = wire.unpack(control.COMMANDS, await asyncio.shield(peer.command))
+            return command
     except TimeoutError:
         raise ProtocolError("No whole command came within ten seconds: the connection is closed.") from None
 
 
-async def _first(reader: asyncio.StreamReader) -> control.Command:
-    frames = wire.FrameBuffer()
-    while chunk := await reader.read(4096):
-        while chunk:
-            space = frames.space()
-            part = chunk[: len(space)]
-            space[: len(part)] = part
-            frames.filled(len(part))
-            chunk = chunk[len(part) :]
-        for payload in frames.frames():
-            command: control.Command = wire.unpack(control.COMMANDS, payload)
-            return command
-    raise ProtocolError("The connection ended before a whole command came.")
+async def _part(peer: _Connection) -> None:
+    """Close once the answer was read; a peer that does not read it loses it."""
+    if peer.transport is None:
+        return
+    peer.transport.close()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.shield(peer.gone)
+    except TimeoutError:
+        peer.transport.abort()

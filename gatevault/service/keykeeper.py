@@ -39,7 +39,7 @@ class KeyKeeper:
         await house.journal.enter_soon(EntryType.VAULT_LOCKED, {"by": by})
         return {"vault": "locked"}
 
-    async def unlock(self, passphrase: str | None) -> dict[str, Any]:
+    async def unlock(self, passphrase: memoryview | None) -> dict[str, Any]:
         """Open the vault, end what waited for it, open the gallery. VaultLockedError, WrongKeyError, StoreError."""
         house = self._house
         if house.stores.unlocked:

@@ -101,10 +101,11 @@ class StatePaths:
 
 @dataclass(frozen=True, slots=True)
 class KeyOptions:
-    """What an admin gives for a key provider: a passphrase as typed; for a new key in a TPM, PCRs for its policy
-    (`sha256:0,2,7`) and whether to keep an index there that each purge changes."""
+    """What an admin gives for a key provider: a passphrase as `core.passphrase.typed` gives it, which the caller
+    wipes; for a new key in a TPM, PCRs for its policy (`sha256:0,2,7`) and whether to keep an index there that each
+    purge changes."""
 
-    passphrase: str | None = field(default=None, repr=False)
+    passphrase: memoryview | None = field(default=None, repr=False)
     pcrs: str | None = None
     tpm_index: bool = True
 

@@ -17,6 +17,7 @@ from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
+from nacl._sodium import ffi, lib  # seals from our own buffer: docs/adr/0005
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
@@ -28,6 +29,8 @@ FORMAT: Final = 1
 _MAGIC: Final = b"gatevault-backup-v1\n"
 _PUBLIC: Final = "gvr1-"
 _PRIVATE: Final = b"gatevault-recovery-v1 "
+_REST: Final = 4096
+"""Bytes that the names and the short values of a backup fit into."""
 
 
 class Contents(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,7 +40,7 @@ class Contents(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: str
     bench: bool
     made: str
-    house_key: Annotated[bytes, Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
+    house_key: Annotated[memoryview, Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
     config: str
     registry: bytes
     ledger: bytes
@@ -63,12 +66,20 @@ def new_recovery_key(path: Path) -> str:
 def pack(contents: Contents, recipient: str) -> bytes:
     """A backup that opens with the recovery key whose public half is `recipient`. BackupError for another form."""
     try:
-        public = PublicKey(bytes.fromhex(recipient.removeprefix(_PUBLIC)))
-        return _MAGIC + SealedBox(public).encrypt(msgspec.msgpack.encode(contents))
+        public = bytes(PublicKey(bytes.fromhex(recipient.removeprefix(_PUBLIC))))
     except (ValueError, TypeError, CryptoError):
         raise BackupError(
             "That is no recovery key: give the public half that `gatevault backup new-key` printed (gvr1-…)."
         ) from None
+    # Large enough from the start: where it had to grow, a copy of the house key would stay behind.
+    plain = bytearray(len(contents.registry) + len(contents.ledger) + 4 * len(contents.config) + _REST)
+    msgspec.msgpack.Encoder().encode_into(contents, plain)
+    sealed = bytearray(len(plain) + lib.crypto_box_sealbytes())
+    done = lib.crypto_box_seal(ffi.from_buffer(sealed), ffi.from_buffer(plain), len(plain), public)
+    plain[:] = bytes(len(plain))
+    if done != 0:
+        raise BackupError("libsodium refuses to seal this backup: no backup was made.")
+    return _MAGIC + bytes(sealed)
 
 
 def unpack(raw: bytes, key_file: Path) -> Contents:

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 
-def write_new(path: Path, content: bytes, mode: int = 0o600) -> None:
+def write_new(path: Path, content: bytes | bytearray, mode: int = 0o600) -> None:
     """Write a file that must not exist yet, synced with its directory. FileExistsError, OSError."""
     _write(path, content, mode)
     sync_directory(path.parent)
 
 
-def replace(path: Path, content: bytes, mode: int = 0o600) -> None:
+def replace(path: Path, content: bytes | bytearray, mode: int = 0o600) -> None:
     """Replace a file in one step: after a crash it is the old or the new one. OSError."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
@@ -34,13 +34,14 @@ def sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
+def _write(path: Path, content: bytes | bytearray, mode: int) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(handle, "wb", buffering=0) as file:  # a buffer would keep a key that is written
             os.fchmod(handle, mode)  # exactly this, whatever the umask
-            file.write(content)
-            file.flush()
+            rest = memoryview(content)
+            while rest:
+                rest = rest[file.write(rest) :]
             os.fsync(file.fileno())
     except OSError:
         path.unlink(missing_ok=True)

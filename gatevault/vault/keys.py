@@ -8,7 +8,8 @@ Two roots, each 32 random bytes, so that one can be away while the other works:
   between the two stores. With it cards work while the vault is locked.
 
 Subkeys are BLAKE2b of a context string, keyed with the root (libsodium's `crypto_kdf`
-construction), so no key serves two ends.
+construction), so no key serves two ends. Every key is made, hashed and compared in the locked memory
+that it lies in: a Python `bytes` could not be overwritten.
 """
 
 from __future__ import annotations
@@ -18,11 +19,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from nacl._sodium import ffi, lib  # hashes keys in place: docs/adr/0005
-from nacl.encoding import RawEncoder
-from nacl.hash import blake2b
-from nacl.signing import SigningKey
 
 from gatevault.vault.locked import Protection, Slots
+from gatevault.vault.signing import Signer
 
 KEY_BYTES: Final = 32
 _DIGITS: Final = b"0123456789abcdef"
@@ -69,8 +68,17 @@ class Secret:
         """The 32 bytes themselves, for libsodium and for whoever makes the key: not to outlive the secret."""
         return self._slot
 
+    def copy(self) -> Secret:
+        """The same key in a place of its own, to be wiped apart from this one."""
+        return Secret(self._slot)
+
+    def same_as(self, other: Secret) -> bool:
+        """Whether both are one key, told in constant time."""
+        done: int = lib.sodium_memcmp(ffi.from_buffer(self._slot), ffi.from_buffer(other._slot), KEY_BYTES)
+        return done == 0
+
     def reveal(self) -> bytes:
-        """A copy that cannot be wiped, for what takes nothing but `bytes`: do not keep it."""
+        """A copy that cannot be wiped: for tests, which check that this program never makes one."""
         return bytes(self._slot)
 
     def wipe(self) -> None:
@@ -84,15 +92,29 @@ class Secret:
         raise TypeError("a key is not pickled")
 
 
+def hex_digits(value: bytearray | memoryview) -> bytearray:
+    """The hexadecimal digits of a key, to be wiped by the caller: `bytes.hex` would make a copy that stays."""
+    digits = bytearray(2 * len(value))
+    for at, byte in enumerate(value):
+        digits[2 * at], digits[2 * at + 1] = _DIGITS[byte >> 4], _DIGITS[byte & 15]
+    return digits
+
+
 def key_protection() -> Protection:
     """How the memory that all secrets lie in is kept."""
     return _SLOTS.protection
 
 
-def _derive(root: Secret, context: bytes) -> Secret:
+def derive(root: Secret, context: bytes, text: bytes | memoryview = b"") -> Secret:
+    """BLAKE2b-256 of `text`, keyed with `root`; `context` (at most 16 bytes) is its `person`."""
     key = Secret.blank()
-    _keyed_hash(root, b"", key.buffer, context)
+    blake2b_into(key.buffer, text, context, key=root)
     return key
+
+
+def _signer(root: Secret, context: bytes) -> Signer:
+    seed = derive(root, context)  # held by name: its place is overwritten when nobody holds it
+    return Signer(seed.buffer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +139,13 @@ def holder_key(number: str, record: bytes) -> Secret:
     `number` is a canonical credential of at least 128 bits; a shorter one must be refused before this,
     since nothing here slows down who tries all of them.
     """
-    return Secret(
-        blake2b(number.encode(), digest_size=KEY_BYTES, salt=record, person=b"gv/holder-key/v1", encoder=RawEncoder)
-    )
+    key = Secret.blank()
+    text = bytearray(number, "ascii")
+    try:
+        blake2b_into(key.buffer, text, b"gv/holder-key/v1", salt=record)
+    finally:
+        text[:] = bytes(len(text))
+    return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,27 +160,27 @@ class HouseKeys:
     """Keys the record ids of `vault.db`, so that the two files do not join without it."""
     journal: Secret = field(repr=False)
     """Seals the payloads of ledger entries."""
-    ledger: SigningKey = field(repr=False)
-    receipts: SigningKey = field(repr=False)
+    ledger: Signer = field(repr=False)
+    receipts: Signer = field(repr=False)
 
     @classmethod
     def derive(cls, root: Secret) -> HouseKeys:
         return cls(
-            registry=_derive(root, b"gv/registry/v1"),
-            card=_derive(root, b"gv/card/v1"),
-            link=_derive(root, b"gv/link/v1"),
-            journal=_derive(root, b"gv/journal/v1"),
-            ledger=SigningKey(_derive(root, b"gv/ledger/v1").reveal()),
-            receipts=SigningKey(_derive(root, b"gv/receipts/v1").reveal()),
+            registry=derive(root, b"gv/registry/v1"),
+            card=derive(root, b"gv/card/v1"),
+            link=derive(root, b"gv/link/v1"),
+            journal=derive(root, b"gv/journal/v1"),
+            ledger=_signer(root, b"gv/ledger/v1"),
+            receipts=_signer(root, b"gv/receipts/v1"),
         )
 
     def card_hash(self, number: str) -> bytes:
         """Keyed BLAKE2b of a canonical card number, 32 bytes."""
-        return bytes(_keyed_hash(self.card, number.encode(), bytearray(32), b"gv/card-no/v1"))
+        return bytes(blake2b_into(bytearray(32), number.encode(), b"gv/card-no/v1", key=self.card))
 
     def record_id(self, resident: str) -> bytes:
         """Keyed BLAKE2b of a pseudonym, 16 bytes: the row of `vault.db` that is this resident's."""
-        return bytes(_keyed_hash(self.link, resident.encode(), bytearray(16), b"gv/record/v1"))
+        return bytes(blake2b_into(bytearray(16), resident.encode(), b"gv/record/v1", key=self.link))
 
     def entry_op(self, op: str) -> str:
         """Keyed BLAKE2b of an operation, 16 bytes in hexadecimal: what its entry in `ledger.db` is found by.
@@ -162,19 +188,29 @@ class HouseKeys:
         `registry.db` and its write-ahead log name the operation beside a pseudonym: the same name in both files
         would tell whose entry it is.
         """
-        return _keyed_hash(self.link, op.encode(), bytearray(16), b"gv/entry-op/v1").hex()
+        return blake2b_into(bytearray(16), op.encode(), b"gv/entry-op/v1", key=self.link).hex()
 
 
-def _keyed_hash(key: Secret, text: bytes, out: bytearray | memoryview, context: bytes) -> bytearray | memoryview:
-    """BLAKE2b of `text` into all of `out`, `person` = `context`; what `nacl.hash.blake2b` does with copies."""
+def blake2b_into(
+    out: bytearray | memoryview,
+    text: bytes | bytearray | memoryview,
+    context: bytes,
+    *,
+    key: Secret | None = None,
+    salt: bytes = b"",
+) -> bytearray | memoryview:
+    """BLAKE2b (RFC 7693) of `text` into all of `out`; what `nacl.hash.blake2b` does with copies that stay.
+
+    `context` is its `person`, at most 16 bytes, `salt` has 16 bytes at most; both are filled up with zeros.
+    """
     done = lib.crypto_generichash_blake2b_salt_personal(
         ffi.from_buffer(out),
         len(out),
-        text,
+        ffi.from_buffer(text),
         len(text),
-        ffi.from_buffer(key.buffer),
-        KEY_BYTES,
-        bytes(lib.crypto_generichash_blake2b_saltbytes()),
+        ffi.NULL if key is None else ffi.from_buffer(key.buffer),
+        0 if key is None else KEY_BYTES,
+        salt.ljust(lib.crypto_generichash_blake2b_saltbytes(), b"\0"),
         context.ljust(lib.crypto_generichash_blake2b_personalbytes(), b"\0"),
     )
     if done != 0:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from nacl.exceptions import BadSignatureError
-from nacl.signing import SigningKey, VerifyKey
+from nacl.signing import VerifyKey
 
 from gatevault.core.checkpoint import SIGNATURE_BYTES, Checkpoint, Note, VerifierKey, write_note
+from gatevault.vault.signing import Signer
 
 
-def verifier_key(name: str, key: SigningKey) -> VerifierKey:
+def verifier_key(name: str, key: Signer) -> VerifierKey:
     """The public half of a ledger key, under the ledger's origin."""
     return VerifierKey(name, key.verify_key.encode())
 
 
-def signed_note(checkpoint: Checkpoint, key: SigningKey) -> str:
+def signed_note(checkpoint: Checkpoint, key: Signer) -> str:
     """A checkpoint signed in the name of its own origin."""
-    signature = key.sign(checkpoint.text().encode()).signature
+    signature = key.sign(checkpoint.text().encode())
     return write_note(checkpoint, verifier_key(checkpoint.origin, key), signature)
 
 

@@ -12,10 +12,11 @@ from enum import Enum
 from typing import Any, Final
 
 from nacl.exceptions import BadSignatureError
-from nacl.signing import SigningKey, VerifyKey
+from nacl.signing import VerifyKey
 
 from gatevault.core.errors import UsageError
 from gatevault.core.jcs import canonical
+from gatevault.vault.signing import Signer
 
 _KEY: Final = re.compile(r"gvk1-([0-9a-f]{64})\Z")
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{128}\Z")
@@ -30,13 +31,13 @@ class Kind(Enum):
     CERTIFICATE = ("certificate", b"gv/certificate/v1\0")
 
 
-def key_text(key: SigningKey) -> str:
+def key_text(key: Signer) -> str:
     """The public half, as people keep it."""
     return f"gvk1-{key.verify_key.encode().hex()}"
 
 
-def signature_of(kind: Kind, body: dict[str, Any], key: SigningKey) -> bytes:
-    return key.sign(kind.value[1] + canonical(body)).signature
+def signature_of(kind: Kind, body: dict[str, Any], key: Signer) -> bytes:
+    return key.sign(kind.value[1] + canonical(body))
 
 
 def is_by(kind: Kind, body: dict[str, Any], signature: bytes, key: VerifyKey) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from gatevault.core import control
+from gatevault.core.passphrase import typed
 from gatevault.vault.backup import unpack
 from tests.bench import QUICK, Bench, configure, eventually, gatevault
 from tests.service.peer import Peer, shows
@@ -112,7 +113,7 @@ def test_a_new_state_with_a_passphrase(backup: Path, key: tuple[Path, str], tmp_
         assert new.status()["vault"]["state"] == "locked"
         resident = str(new.tap("11")["resident"])
         assert new.standing(resident) == "expired"
-        new.ask(control.VaultUnlock(PASSPHRASE))
+        new.ask(control.VaultUnlock(typed(PASSPHRASE)))
         new.ask(new.consent(resident, "11"))
         new.ask(control.Enrol(resident, None))
         assert new.walk_up()["resident"] == resident

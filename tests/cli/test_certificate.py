@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nacl.signing import SigningKey
 
 from gatevault.core import control
 from gatevault.core.errors import UsageError
 from gatevault.vault.signed import Kind, key_text, signature_of, verify
+from gatevault.vault.signing import Signer
 from tests.bench import QUICK, Bench, configure, gatevault
 
-KEY = SigningKey(bytes(range(32)))
+KEY = Signer(bytes(range(32)))
 BODY = {"id": "c-1", "time": "2026-01-01T00:00:00Z", "resident": "r-1", "limits": "none"}
 
 
@@ -26,7 +26,7 @@ def signed(kind: Kind = Kind.CERTIFICATE, body: dict[str, Any] | None = None) ->
     return {kind.value[0]: made, "signature": signature_of(kind, made, KEY).hex()}
 
 
-def checked(value: Any, key: SigningKey = KEY) -> list[bool]:
+def checked(value: Any, key: Signer = KEY) -> list[bool]:
     return [each["ok"] for each in verify(json.dumps(value).encode(), key_text(key))]
 
 
@@ -38,7 +38,7 @@ def test_what_the_device_signed_holds_wherever_it_stands_in_the_file() -> None:
 
 
 def test_another_key_another_kind_and_another_body_do_not_hold() -> None:
-    assert checked(signed(), SigningKey(bytes(32))) == [False]
+    assert checked(signed(), Signer(bytes(32))) == [False]
     assert checked({"receipt": BODY, "signature": signed()["signature"]}) == [False]
     assert checked({**signed(), "certificate": {**BODY, "resident": "r-2"}}) == [False]
     assert checked({**signed(), "signature": "00"}) == [False]

@@ -11,6 +11,7 @@ import pytest
 from nacl.pwhash import argon2id
 
 from gatevault.core.errors import StateError, VaultLockedError
+from gatevault.core.passphrase import typed
 from gatevault.vault.keys import KEY_BYTES
 from gatevault.vault.providers import NAMES, build_provider
 from gatevault.vault.providers.credential import CREDENTIAL, CredentialKeyProvider
@@ -29,7 +30,7 @@ def _passphrase(place: Path, tcti: str) -> KeyProvider:
     provider = PassphraseKeyProvider(
         place / "vault.passphrase", ops=argon2id.OPSLIMIT_INTERACTIVE, memory=argon2id.MEMLIMIT_INTERACTIVE
     )
-    provider.offer(PASSPHRASE)
+    provider.offer(typed(PASSPHRASE))
     return provider
 
 

@@ -58,8 +58,8 @@ def _of(kind: inspect.Type) -> st.SearchStrategy[Any]:
             return st.from_regex(pattern, fullmatch=True)
         case inspect.StrType(min_length=least, max_length=most):
             return st.text(min_size=least or 0, max_size=min(most or 50, 50))
-        case inspect.MemoryViewType():
-            return st.binary(max_size=600).map(memoryview)
+        case inspect.MemoryViewType(min_length=least, max_length=most):
+            return st.binary(min_size=least or 0, max_size=min(most or 600, 600)).map(memoryview)
         case inspect.EnumType(cls=cls):
             return st.sampled_from(list(cls))
         case inspect.UnionType(types=types):

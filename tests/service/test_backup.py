@@ -42,7 +42,7 @@ def opened(backed_up: BackedUp, raw: bytes | None = None) -> Contents:
 
 
 def plain(contents: Contents) -> bytes:
-    return contents.registry + contents.ledger + contents.config.encode() + contents.house_key
+    return contents.registry + contents.ledger + contents.config.encode() + bytes(contents.house_key)
 
 
 # --- what a backup shows -------------------------------------------------------------------------

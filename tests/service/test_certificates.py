@@ -12,6 +12,7 @@ import pytest
 from gatevault.core import control
 from gatevault.core.consent import KeyMode
 from gatevault.core.jcs import MAX_INTEGER
+from gatevault.core.passphrase import typed
 from gatevault.vault.signed import verify
 from tests.bench import QUICK, Bench, configure, copied, gatevault
 from tests.service.peer import Peer, Script, shows
@@ -109,7 +110,7 @@ def _image_opens(bench: Bench, seeing: Seeing, passphrase: str | None) -> bool:
     """Take an image, purge, and start the image: what its certificate said, and whether the face opens there."""
     bench.start(vision=False)
     if passphrase is not None:
-        bench.ask(control.VaultUnlock(passphrase))
+        bench.ask(control.VaultUnlock(typed(passphrase)))
     seeing(bench, shows(1))
     one = bench.enrolled("One", "11", None)
     assert bench.walk_up()["resident"] == one
@@ -117,7 +118,7 @@ def _image_opens(bench: Bench, seeing: Seeing, passphrase: str | None) -> bool:
     image = Bench(copied(bench.root, bench.root.with_name("image")))
     bench.start(vision=False)
     if passphrase is not None:
-        bench.ask(control.VaultUnlock(passphrase))
+        bench.ask(control.VaultUnlock(typed(passphrase)))
     body = checked(bench, bench.ask(control.Purge(one))["certificate"])
     assert (body["keys_rotated"], body["key_provider"]) == (True, bench.json("key", "show")["provider"])
     dead = "does not open again, even with this device's TPM" in body["does_not_prove"]
@@ -126,7 +127,7 @@ def _image_opens(bench: Bench, seeing: Seeing, passphrase: str | None) -> bool:
     try:
         image.start(vision=False)
         if passphrase is not None:
-            image.ask(control.VaultUnlock(passphrase))
+            image.ask(control.VaultUnlock(typed(passphrase)))
         seeing(image, shows(1))
         opened = image.walk_up()["reason"] == "matched"
         assert opened is (image.status()["vault"]["state"] == "unlocked")
@@ -175,7 +176,7 @@ def test_an_image_from_before_the_key_was_moved_into_the_tpm_opens_and_the_certi
         image = Bench(copied(bench.root, bench.root.with_name("image")))
         bench.start(vision=False)
         if by_way_of is not None:
-            bench.ask(control.KeyMove(by_way_of, PASSPHRASE))
+            bench.ask(control.KeyMove(by_way_of, typed(PASSPHRASE)))
         bench.ask(control.KeyMove("tpm2"))
         shown = bench.json("key", "show")
         assert (shown["image_of_medium_opens"], shown["image_from_before_opens"]) == (False, True)

@@ -10,6 +10,7 @@ import pytest
 
 from gatevault.core import control
 from gatevault.core.consent import KeyMode
+from gatevault.core.passphrase import typed
 from gatevault.core.types import Vector
 from gatevault.core.wire import CameraOpen, Look, LookDone, LookEnd
 from tests.bench import Bench, eventually, in_background
@@ -298,7 +299,7 @@ def test_no_camera_opens_for_an_enrolment_while_locked(quick: Bench, peer: Peer,
     looks, light = len(peer.looks), len(quick.edges("privacy_led"))
     for who in (one, two):
         assert quick.refused(control.Enrol(who)).code == "vault-locked"
-    for command in (control.KeyRotate(), control.KeyMove("passphrase", "four words drawn by dice")):
+    for command in (control.KeyRotate(), control.KeyMove("passphrase", typed("four words drawn by dice"))):
         assert quick.refused(command).code == "vault-locked"
     assert (len(peer.looks), len(quick.edges("privacy_led"))) == (looks, light)
     assert quick.todos() == 0

@@ -1,12 +1,11 @@
-"""What stays in RAM: the running processes are read from outside, and vectors and keys are looked for.
+"""What stays in RAM: the running processes are read from outside, and vectors are looked for.
 
 After each thing that happens at the gate no vector of anybody, nor anything like one, lies outside the locked
-pages, within a second; and no key does, but the two that PyNaCl keeps itself.
+pages, within a second. Keys: `test_memory_keys`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -21,11 +20,10 @@ from gatevault.core import control, wire
 from gatevault.core.matching import template_mean, unit
 from gatevault.core.types import Vector
 from gatevault.core.wire import CameraOpen, Look, LookDone, LookEnd
-from gatevault.service.state import KeyOptions, StatePaths, key_provider, read_device
-from gatevault.vault.ring import Ring
 from tests.bench import Bench, eventually
 from tests.calibrations import shipped
 from tests.service.dump import Area, Bytes, Floats, Vectors, areas, snapshot
+from tests.service.keys_of import keys_of
 from tests.service.peer import DIMENSION, GOOD, Peer, Said, Script, person, seen
 
 Seeing = Callable[[Bench, Script], Peer]
@@ -196,50 +194,8 @@ def test_the_guard_knows_nothing(quick: Bench, seeing: Seeing) -> None:
     assert len(guards) == 1
     held = snapshot(guards[0])
     assert crowd.needles().found(held) == set()
-    assert Bytes(_keys(quick.root)).found(held) == set()
+    assert Bytes(keys_of(quick)).found(held) == set()
     assert Bytes({"its command": b"gatevault.devices.guard"}).found(held)
-
-
-# --- keys ----------------------------------------------------------------------------------------
-
-KEPT_BY_PYNACL = ("seed of ledger", "seed of receipts")
-"""PyNaCl's SigningKey holds its seed in `bytes`, in ordinary memory, as long as the daemon runs."""
-
-
-def _keys(root: Path) -> dict[str, bytes]:
-    """Every symmetric key and seed of a state with a key file: raw, in the file's digits, and the epoch's."""
-    paths = StatePaths(root)
-    ring = Ring(paths.ring, read_device(paths).device, lambda name: key_provider(paths, name, KeyOptions()))
-    found = {f"epoch {epoch.number}": epoch.key.reveal() for epoch in ring.open()}
-    assert found
-    contexts: dict[str, tuple[str, ...]] = {
-        "vault": (),
-        "house": ("registry", "card", "link", "journal", "ledger", "receipts"),
-    }
-    for name, subkeys in contexts.items():
-        digits = (root / "keys" / f"{name}.key").read_bytes().split()[1]
-        key = bytes.fromhex(digits.decode())
-        found |= {f"root of {name}": key, f"digits of {name}": digits}
-        for subkey in subkeys:
-            derived = hashlib.blake2b(b"", digest_size=32, key=key, person=f"gv/{subkey}/v1".encode())
-            kind = "seed" if subkey in ("ledger", "receipts") else "key"
-            found[f"{kind} of {subkey}"] = derived.digest()
-    return found
-
-
-def test_no_key_lies_outside_the_locked_pages(quick: Bench, seeing: Seeing) -> None:
-    crowd = Crowd()
-    quick.start(vision=False)
-    seeing(quick, crowd.shows(1))
-    resident = quick.enrolled("One", "11", None)
-    assert quick.walk_up()["reason"] == "matched"
-    assert quick.tap("11")["relay"]
-    quick.ask(control.Purge(resident))
-    held = snapshot(quick.pid)
-    found = Bytes(_keys(quick.root)).found(held)
-    assert {place for place in found if not place.startswith(KEPT_BY_PYNACL)} == set()
-    device = str(quick.status()["device"]).encode()
-    assert Bytes({"the device's name": device}).found(held), "or nothing is found by mistake"
 
 
 # --- the search itself ---------------------------------------------------------------------------

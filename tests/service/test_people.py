@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gatevault.core import control
+from gatevault.core.passphrase import typed
 from gatevault.core.schedule import DAYS
 from tests.bench import QUICK, Bench, configure, eventually, in_background
 from tests.service.peer import Peer, Script, person, shows
@@ -339,9 +340,9 @@ def test_no_command_answers_with_a_vector_or_a_picture(quick: Bench, one: str) -
         control.ResidentExport(one),
         control.KeyShow(),
         control.KeyRotate(),
-        control.KeyMove("passphrase", "four words drawn by dice"),
+        control.KeyMove("passphrase", typed("four words drawn by dice")),
         control.VaultLock(),
-        control.VaultUnlock("four words drawn by dice"),
+        control.VaultUnlock(typed("four words drawn by dice")),
         control.BackupMake(f"gvr1-09{'00' * 31}"),
         control.LedgerVerify(),
         control.LedgerExport(),

@@ -21,6 +21,7 @@ import pytest
 from gatevault.cli.backup import fetch
 from gatevault.core import control
 from gatevault.core.errors import RecordRefusedError, VaultLockedError, WrongKeyError
+from gatevault.core.passphrase import typed
 from gatevault.service.making import make_state
 from gatevault.service.state import KeyOptions, StatePaths, key_provider, open_house_keys, open_vault, read_device
 from gatevault.vault.backup import new_recovery_key, unpack
@@ -36,7 +37,7 @@ from tests.softtpm import SoftTpm
 Seeing = Callable[[Bench, Script], Peer]
 
 PASSPHRASE = "four words drawn by dice"
-OPTIONS = {"passphrase": KeyOptions(PASSPHRASE), "tpm2 plain": KeyOptions(tpm_index=False)}
+OPTIONS = {"passphrase": KeyOptions(typed(PASSPHRASE)), "tpm2 plain": KeyOptions(tpm_index=False)}
 OPENS_AGAIN = "that image opens again"
 IS_DEAD = "does not open again, even with this device's TPM"
 
@@ -99,7 +100,7 @@ def home(kind: str, request: pytest.FixtureRequest, tmp_path: Path, seeing: Seei
     try:
         bench.start(vision=False)
         if kind == "passphrase":
-            bench.ask(control.VaultUnlock(PASSPHRASE))
+            bench.ask(control.VaultUnlock(typed(PASSPHRASE)))
         peer = seeing(bench, shows(1))
         goes = bench.enrolled("Grace Goes", "1001", None)
         peer.script = shows(2)
@@ -267,7 +268,7 @@ def test_while_locked_the_rows_go_and_the_certificate_waits_for_the_rotation(hom
     assert alike(opened(mixed, home.goes, home.options), 1)
 
     # And not after the unlock.
-    home.bench.ask(control.VaultUnlock(PASSPHRASE if home.kind == "passphrase" else None))
+    home.bench.ask(control.VaultUnlock(typed(PASSPHRASE) if home.kind == "passphrase" else None))
     assert not opens_with(home, keys_of_today(home))
     assert found(home.pieces(), held(home.bench.root)) == set()
 

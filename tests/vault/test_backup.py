@@ -19,7 +19,7 @@ CONTENTS = Contents(
     device="gv-0011223344556677",
     bench=True,
     made="2026-11-24T00:00:00Z",
-    house_key=bytes(range(32, 64)),
+    house_key=memoryview(bytes(range(32, 64))),
     config='[gate]\nname = "北门"\n',
     registry=b"registry",
     ledger=b"ledger",

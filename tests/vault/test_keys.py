@@ -31,7 +31,7 @@ def subkeys(root: bytes) -> dict[str, bytes]:
     keys = {}
     for part in HOUSE_PARTS:
         key = getattr(house, part)
-        keys[part] = key.reveal() if isinstance(key, Secret) else bytes(key)
+        keys[part] = key.reveal()
     return keys
 
 

@@ -207,7 +207,7 @@ def test_payloads_are_sealed_and_headers_tell_only_the_day(path: Path, ledger: L
         for plain in (reason, "ab" * 16, TIME.format(33), "07:30"):
             assert plain.encode() not in held
         assert b"2026-03-01" in held
-        for key in (HOUSE.journal.reveal(), bytes(HOUSE.ledger)):
+        for key in (HOUSE.journal.reveal(), HOUSE.ledger.reveal()):
             assert key not in held
 
 

@@ -14,7 +14,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nacl.signing import SigningKey
 
 from gatevault.core.checkpoint import Checkpoint, read_note
 from gatevault.core.entries import EntryHeader, EntryType, Moment, commitment
@@ -25,6 +24,7 @@ from gatevault.service.state import FORMAT, Device, check_bench_flag
 from gatevault.vault.ledger import Ledger
 from gatevault.vault.notes import signed_note
 from gatevault.vault.sealing import associated, seal
+from gatevault.vault.signing import Signer
 from tests.vault.ledgers import LENGTH, RAM, TIME, broken, erase, fill, open_ledger, problems
 from tests.vault.samples import DEVICE, HOUSE, WRONG_HOUSE, at, change, look
 
@@ -297,8 +297,8 @@ def test_who_holds_the_journal_key_alone_cannot_change_salt_or_payload(
     assert ["do not lead" in found for found in problems(ledger)] == [True]
 
 
-@pytest.mark.parametrize("signer", [SigningKey.generate(), WRONG_HOUSE.ledger])
-def test_a_checkpoint_signed_by_another_key_is_found(path: Path, ledger: Ledger, signer: SigningKey) -> None:
+@pytest.mark.parametrize("signer", [Signer(bytes(range(32))), WRONG_HOUSE.ledger])
+def test_a_checkpoint_signed_by_another_key_is_found(path: Path, ledger: Ledger, signer: Signer) -> None:
     fill(ledger, 3)
     checkpoint = read_note(ledger.note).checkpoint
     change(path, "UPDATE head SET note = ?", signed_note(checkpoint, signer))

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
-from nacl.utils import random as random_bytes
 
 from gatevault.core.errors import StateError, StoreError, VaultLockedError
 from gatevault.vault.files import sync_directory, write_new
 from gatevault.vault.keys import KEY_BYTES, Secret
 from gatevault.vault.providers import records
+from gatevault.vault.providers.scratch import Scratch
 
 CREDENTIAL: Final = "gatevault.vault-key"
 CREDSTORE: Final = Path("/etc/credstore.encrypted")
@@ -28,6 +28,9 @@ CREDSTORE: Final = Path("/etc/credstore.encrypted")
 STAND_IN: Final = b"none"
 """What the drop-in delivers where systemd could not decrypt the credential, so that the daemon starts without."""
 
+_WRONG_LENGTH: Final = (
+    f"The credential {CREDENTIAL} is not of {KEY_BYTES} bytes: make it from 32 of /dev/urandom, unchanged."
+)
 _TIMEOUT_S: Final = 30.0
 """With a TPM systemd-creds takes tenths of a second, at a chip's first use seconds."""
 
@@ -130,21 +133,26 @@ class CredentialKeyProvider:
         """None where there is none, or its stand-in. StoreError for one that is not 32 bytes."""
         if self._delivered is None:
             return None
+        value = bytearray(KEY_BYTES + 1)
         try:
-            with self._delivered.open("rb") as file:
-                value = file.read(KEY_BYTES + 1)
+            with self._delivered.open("rb", buffering=0) as file:  # a buffer would keep the key
+                size = file.readinto(value)
+            return None if value[:size] == STAND_IN else _secret(memoryview(value)[:size])
         except FileNotFoundError:
             return None
         except OSError as error:
             raise VaultLockedError(
                 f"The credential {CREDENTIAL} cannot be read ({error.strerror}): faces are off, cards work."
             ) from None
-        return None if value == STAND_IN else _secret(value)
+        finally:
+            value[:] = bytes(len(value))
 
     def _make(self) -> Secret:
-        secret = Secret(random_bytes(KEY_BYTES))
-        box = _systemd_creds(["encrypt", f"--name={CREDENTIAL}", "-", "-"], secret.reveal())
-        if box is None:
+        secret = Secret.random()
+        with Scratch(secret.buffer) as plain, Scratch() as sealed:
+            done = _systemd_creds(["encrypt", f"--name={CREDENTIAL}", "-", "-"], plain.handle, sealed.handle)
+            box = sealed.read()
+        if not done:
             raise StateError(
                 "systemd-creds could not encrypt a credential: run `systemd-creds setup` as root and read what it "
                 "says. Nothing was changed."
@@ -162,32 +170,40 @@ class CredentialKeyProvider:
         return secret
 
     def _decrypt(self) -> Secret:
-        value = _systemd_creds(["decrypt", f"--name={CREDENTIAL}", str(self._encrypted), "-"], b"")
-        if value is None:
+        arguments = ["decrypt", f"--name={CREDENTIAL}", str(self._encrypted), "-"]
+        with Scratch() as plain:
+            done = _systemd_creds(arguments, subprocess.DEVNULL, plain.handle)
+            secret = plain.secret()
+        if not done:
             raise VaultLockedError(
                 f"systemd-creds cannot decrypt {self._encrypted}: faces are off, cards work. It was made on "
                 "another machine, or its host key or TPM changed."
             )
-        return _secret(value)
+        if secret is None:
+            raise StoreError(_WRONG_LENGTH)
+        return secret
 
 
-def _secret(value: bytes) -> Secret:
+def _secret(value: memoryview) -> Secret:
     if len(value) != KEY_BYTES:
-        raise StoreError(
-            f"The credential {CREDENTIAL} is not of {KEY_BYTES} bytes: make it from 32 of /dev/urandom, unchanged."
-        )
+        raise StoreError(_WRONG_LENGTH)
     return Secret(value)
 
 
-def _systemd_creds(arguments: list[str], stdin: bytes) -> bytes | None:
-    """What it wrote, None where it failed. The secret goes through pipes alone."""
+def _systemd_creds(arguments: list[str], stdin: int, stdout: int) -> bool:
+    """Whether it did what it was asked. The secret goes through files in memory alone."""
     program = shutil.which("systemd-creds")
     if program is None:
-        return None
+        return False
     try:
         done = subprocess.run(
-            [program, "--newline=no", *arguments], input=stdin, capture_output=True, check=False, timeout=_TIMEOUT_S
+            [program, "--newline=no", *arguments],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=_TIMEOUT_S,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
+        return False
+    return done.returncode == 0

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from gatevault.core.errors import StateError, StoreError, VaultLockedError
 from gatevault.vault.files import replace, sync_directory, write_new
-from gatevault.vault.keys import KEY_BYTES, Secret
+from gatevault.vault.keys import KEY_BYTES, Secret, hex_digits
 from gatevault.vault.providers.port import nothing_proposed, unsettled
 
 _MAGIC: Final = b"gatevault-key-v1 "
@@ -37,7 +39,8 @@ class FileKeyProvider:
     def put(self, secret: Secret) -> Secret:
         """Keep this secret, from a backup say. StateError where one is there already."""
         try:
-            write_new(self._path, _line(secret))
+            with _line(secret) as line:
+                write_new(self._path, line)
         except FileExistsError:
             raise StateError(
                 f"A key is already in {self._path}: replacing it would destroy what it seals. Nothing was changed."
@@ -91,14 +94,15 @@ class FileKeyProvider:
         if self._proposal is None:
             self.load().wipe()  # a file that is away or damaged is not to be replaced
             self._proposal = Secret.random()
-        return Secret(self._proposal.reveal())
+        return self._proposal.copy()
 
     def roll(self) -> None:
         if self._proposal is None:
             raise StateError(nothing_proposed())
         self._unsettled = True
         try:
-            replace(self._path, _line(self._proposal))
+            with _line(self._proposal) as line:
+                replace(self._path, line)
         except OSError as error:
             raise StoreError(
                 f"The key file {self._path} cannot be replaced ({error.strerror}): free the disk and try again."
@@ -129,7 +133,7 @@ class FileKeyProvider:
 
     def _settle(self, present: Secret) -> None:
         """After a roll that failed: was it carried out? StoreError where that cannot be made to last."""
-        if self._proposal is not None and present.reveal() == self._proposal.reveal():
+        if self._proposal is not None and present.same_as(self._proposal):
             try:
                 sync_directory(self._path.parent)
             except OSError as error:
@@ -146,5 +150,14 @@ class FileKeyProvider:
         self._unsettled = False
 
 
-def _line(secret: Secret) -> bytes:
-    return _MAGIC + secret.reveal().hex().encode() + b"\n"
+@contextmanager
+def _line(secret: Secret) -> Iterator[bytearray]:
+    """The file's content, overwritten afterwards."""
+    digits = hex_digits(secret.buffer)
+    line = bytearray(len(_MAGIC) + len(digits) + 1)
+    line[: len(_MAGIC)], line[len(_MAGIC) : -1], line[-1:] = _MAGIC, digits, b"\n"
+    try:
+        yield line
+    finally:
+        for held in (digits, line):
+            held[:] = bytes(len(held))

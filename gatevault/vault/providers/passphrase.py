@@ -2,7 +2,8 @@
 
 `vault.passphrase`, JSON of mode 0600: `format` (1), `kdf` (`argon2id13`), `salt` (16 bytes, base64),
 `ops` (passes) and `memory` (bytes). The secret is Argon2id version 1.3 (RFC 9106), one lane, of the
-passphrase in NFKC as UTF-8: a keyboard that composes its accents otherwise types the same secret.
+passphrase in NFKC as UTF-8 (`core.passphrase`): a keyboard that composes its accents otherwise types the
+same secret.
 
 Nothing here can tell a wrong passphrase from the right one: it gives another secret, which the ring
 refuses. There is no check value, so that nothing but the ring can be searched for guesses.
@@ -10,23 +11,19 @@ refuses. There is no check value, so that nothing but the ring can be searched f
 
 from __future__ import annotations
 
-import unicodedata
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 from nacl import pwhash
-from nacl.exceptions import CryptoError
+from nacl._sodium import ffi, lib  # hashes in place: docs/adr/0005
 from nacl.utils import random as random_bytes
 
-from gatevault.core.errors import NotAllowedError, StateError, StoreError, UsageError, VaultLockedError
+from gatevault.core.errors import NotAllowedError, StateError, StoreError, VaultLockedError
+from gatevault.core.passphrase import MIN_CHARACTERS, MIN_DISTINCT, check, is_strong
 from gatevault.vault.keys import KEY_BYTES, Secret
+from gatevault.vault.locked import locked_memory
 from gatevault.vault.providers import records
-
-MIN_CHARACTERS: Final = 12
-"""Of them, at least `MIN_DISTINCT` differ. Length is what counts against Argon2id: four random words do."""
-MIN_DISTINCT: Final = 5
-MAX_CHARACTERS: Final = 1024
 
 # libsodium's MODERATE: 0.5 s to 2 s and 256 MiB, which a Pi with 1 GB has. Recorded, so that they may rise.
 OPS: Final = pwhash.argon2id.OPSLIMIT_MODERATE
@@ -69,17 +66,16 @@ class PassphraseKeyProvider:
         self._path = path
         self._ops = ops
         self._memory = memory
-        self._typed: bytearray | None = None
+        self._typed: memoryview | None = None
+        """In locked memory."""
         self._secret: Secret | None = None
 
-    def offer(self, passphrase: str) -> None:
-        """Hand over what was typed, in place of what was before. UsageError for what cannot be one."""
-        if not passphrase or len(passphrase) > MAX_CHARACTERS:
-            raise UsageError(f"A passphrase has 1 to {MAX_CHARACTERS} characters: type it again.")
-        if any(unicodedata.category(character) in ("Cc", "Cs") for character in passphrase):
-            raise UsageError("The passphrase holds a control character: type it again.")
+    def offer(self, passphrase: bytes | bytearray | memoryview) -> None:
+        """Copy what was typed, which the caller wipes, in place of what was before. UsageError: `check`."""
+        check(passphrase)
         self.forget()
-        self._typed = bytearray(unicodedata.normalize("NFKC", passphrase).encode())
+        self._typed = memoryview(locked_memory(len(passphrase)).memory).cast("B")[: len(passphrase)]
+        self._typed[:] = passphrase
 
     def forget(self) -> None:
         """Wipe what was typed and the secret: the next `load` needs `offer` again."""
@@ -93,7 +89,11 @@ class PassphraseKeyProvider:
             raise StateError(f"{self._path} is there: a passphrase is in use already. Nothing was changed.")
         if self._typed is None:
             raise StateError("No passphrase was given: type one. Nothing was changed.")
-        self._check_strength(self._typed.decode())
+        if not is_strong(self._typed):
+            raise NotAllowedError(
+                f"The passphrase is too weak: it needs {MIN_CHARACTERS} characters at least, {MIN_DISTINCT} of "
+                "them different. Four words drawn by dice do. Nothing was changed."
+            )
         kept = _Kept(1, "argon2id13", random_bytes(pwhash.argon2id.SALTBYTES), self._ops, self._memory)
         secret = self._derive(kept)
         records.write(self._path, msgspec.json.encode(kept))
@@ -102,7 +102,7 @@ class PassphraseKeyProvider:
     def load(self) -> Secret:
         kept = records.read(self._path, _Kept)
         if self._secret is not None:
-            return Secret(self._secret.reveal())
+            return self._secret.copy()
         if self._typed is None:
             raise VaultLockedError(
                 "The vault waits for its passphrase: faces are off, cards work. Run `gatevault vault unlock`."
@@ -136,23 +136,25 @@ class PassphraseKeyProvider:
     def _derive(self, kept: _Kept) -> Secret:
         if self._typed is None:
             raise VaultLockedError("The vault waits for its passphrase.")
-        try:
-            key = pwhash.argon2id.kdf(KEY_BYTES, bytes(self._typed), kept.salt, kept.ops, kept.memory)
-        except (CryptoError, MemoryError):
+        secret = Secret.blank()
+        done = lib.crypto_pwhash(
+            ffi.from_buffer(secret.buffer),
+            KEY_BYTES,
+            ffi.from_buffer(self._typed),
+            len(self._typed),
+            kept.salt,
+            kept.ops,
+            kept.memory,
+            lib.crypto_pwhash_alg_argon2id13(),
+        )
+        if done != 0:
             raise VaultLockedError(
                 f"There is no memory for the passphrase ({kept.memory >> 20} MiB are needed): faces are off, cards "
                 "work. Free some and unlock again."
-            ) from None
-        self._wipe_typed()
-        self._secret = Secret(key)
-        return Secret(key)
-
-    def _check_strength(self, passphrase: str) -> None:
-        if len(passphrase) < MIN_CHARACTERS or len(set(passphrase)) < MIN_DISTINCT:
-            raise NotAllowedError(
-                f"The passphrase is too weak: it needs {MIN_CHARACTERS} characters at least, {MIN_DISTINCT} of "
-                "them different. Four words drawn by dice do. Nothing was changed."
             )
+        self._wipe_typed()
+        self._secret = secret
+        return secret.copy()
 
     def _wipe_typed(self) -> None:
         if self._typed is not None:

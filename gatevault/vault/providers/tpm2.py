@@ -24,10 +24,9 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 import msgspec
-from nacl.utils import random as random_bytes
 
 from gatevault.core.errors import ConfigError, StateError, StoreError, VaultLockedError
-from gatevault.vault.keys import KEY_BYTES, Secret
+from gatevault.vault.keys import Secret
 from gatevault.vault.providers import records
 from gatevault.vault.providers.port import nothing_proposed, unsettled
 from gatevault.vault.providers.tpm2_seal import (
@@ -90,7 +89,7 @@ class Tpm2KeyProvider:
     def create(self) -> Secret:
         if records.is_there(self._path):
             raise StateError(f"{self._path} is there: a TPM's key is in use already. Nothing was changed.")
-        opened = Opened(Secret(random_bytes(KEY_BYTES)), Secret(random_bytes(KEY_BYTES)) if self._index else None)
+        opened = Opened(Secret.random(), Secret.random() if self._index else None)
         try:
             with Conversation(self._tcti, self._timeout_s) as tpm:
                 warning = idle(tpm, self._pcrs)
@@ -109,7 +108,7 @@ class Tpm2KeyProvider:
     def load(self) -> Secret:
         opened = self._open()
         secret = opened.secret()
-        if self._unsettled and self._proposal is not None and secret.reveal() == self._proposal.secret().reveal():
+        if self._unsettled and self._proposal is not None and secret.same_as(self._proposal.secret()):
             self._drop_proposal()  # that roll was carried out after all
         self._unsettled = False
         opened.wipe()
@@ -123,7 +122,7 @@ class Tpm2KeyProvider:
             if opened.value is None:
                 return opened.secret()
             opened.value.wipe()
-            self._proposal = Opened(opened.root, Secret(random_bytes(KEY_BYTES)))
+            self._proposal = Opened(opened.root, Secret.random())
         return self._proposal.secret()
 
     def roll(self) -> None:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
-from nacl.encoding import RawEncoder
-from nacl.hash import blake2b
 
-from gatevault.vault.keys import KEY_BYTES, Secret
-from gatevault.vault.providers.tpm2_tools import Conversation, Scratch, TpmError
+from gatevault.vault.keys import KEY_BYTES, Secret, blake2b_into, derive, hex_digits
+from gatevault.vault.providers.scratch import Scratch
+from gatevault.vault.providers.tpm2_tools import Conversation, TpmError
 
 # The owner's share of the NV indices (TCG Registry of Reserved TPM 2.0 Handles and Localities).
 _FIRST_INDEX: Final = 0x01800000
@@ -54,12 +53,21 @@ class Opened:
 
     def secret(self) -> Secret:
         if self.value is None:
-            return Secret(_keyed(self.root, b"gv/tpm2-plain/v1", b"", KEY_BYTES))
-        return Secret(_keyed(self.root, b"gv/tpm2/v1", self.value.reveal(), KEY_BYTES))
+            return derive(self.root, b"gv/tpm2-plain/v1")
+        return derive(self.root, b"gv/tpm2/v1", self.value.buffer)
 
-    def authorisation(self) -> bytes:
-        # Hexadecimal, for the tools take it as text; 32 characters are as many as SHA-256 indices allow.
-        return _keyed(self.root, b"gv/tpm2-auth/v1", b"", 16).hex().encode()
+    def authorisation(self, tpm: Conversation) -> Scratch:
+        """The value that the index asks for, in a file of this conversation.
+
+        Hexadecimal, for the tools take it as text; 32 characters are as many as SHA-256 indices allow.
+        """
+        value = blake2b_into(bytearray(16), b"", b"gv/tpm2-auth/v1", key=self.root)
+        digits = hex_digits(value)
+        try:
+            return tpm.scratch(digits)
+        finally:
+            value[:] = bytes(len(value))
+            digits[:] = bytes(len(digits))
 
     def wipe(self) -> None:
         self.root.wipe()
@@ -79,9 +87,10 @@ def seal(tpm: Conversation, opened: Opened, pcrs: str | None) -> Kept:
         now, policy = tpm.session("--policy-session"), tpm.scratch()
         tpm.tool("policypcr", "-Q", "-S", now.path, "-l", pcrs, "-L", policy.path)
         guard = ["-a", "fixedtpm|fixedparent|noda", "-L", policy.path]
-    into = ["-C", tpm.parent.path, "-P", f"session:{session.path}", "-i", "-"]
+    root = tpm.scratch(opened.root.buffer)
+    into = ["-C", tpm.parent.path, "-P", f"session:{session.path}", "-i", root.path]
     outof = ["-u", public.path, "-r", private.path]
-    tpm.tool("create", "-Q", *into, *outof, *guard, stdin=opened.root.reveal())
+    tpm.tool("create", "-Q", *into, *outof, *guard)
     index = _define(tpm, opened, session) if opened.value is not None else None
     return Kept(1, parent, public.read(), private.read(), pcrs, index)
 
@@ -89,20 +98,17 @@ def seal(tpm: Conversation, opened: Opened, pcrs: str | None) -> Kept:
 def open_sealed(tpm: Conversation, kept: Kept) -> Opened:
     """Unseal the root and read the index."""
     check_parent(tpm, kept)
-    opened = Opened(Secret(_exact(_unseal(tpm, kept))), None)
+    opened = Opened(_unseal(tpm, kept), None)
     if kept.index is None:
         return opened
-    return Opened(opened.root, Secret(_exact(_read(tpm, kept.index, opened))))
+    return Opened(opened.root, _read(tpm, kept.index, opened))
 
 
-def _keyed(key: Secret, person: bytes, text: bytes, size: int) -> bytes:
-    return blake2b(text, digest_size=size, key=key.reveal(), person=person, encoder=RawEncoder)
-
-
-def _exact(value: bytes) -> bytes:
-    if len(value) != KEY_BYTES:
+def _secret(out: Scratch) -> Secret:
+    secret = out.secret()
+    if secret is None:
         raise TpmError("it gave a value of another length")
-    return value
+    return secret
 
 
 def check_parent(tpm: Conversation, kept: Kept) -> None:
@@ -110,8 +116,8 @@ def check_parent(tpm: Conversation, kept: Kept) -> None:
         raise TpmError("it is another TPM, or was cleared")
 
 
-def _unseal(tpm: Conversation, kept: Kept) -> bytes:
-    key = tpm.scratch()
+def _unseal(tpm: Conversation, kept: Kept) -> Secret:
+    key, out = tpm.scratch(), tpm.scratch()
     public, private = tpm.scratch(kept.public), tpm.scratch(kept.private)
     tpm.tool("load", "-Q", "-C", tpm.parent.path, "-u", public.path, "-r", private.path, "-c", key.path)
     if kept.pcrs is None:
@@ -119,7 +125,8 @@ def _unseal(tpm: Conversation, kept: Kept) -> bytes:
     else:
         session = tpm.session("--policy-session")
         tpm.tool("policypcr", "-Q", "-S", session.path, "-l", kept.pcrs)
-    return tpm.tool("unseal", "-c", key.path, "-p", f"session:{session.path}")
+    tpm.tool("unseal", "-Q", "-c", key.path, "-p", f"session:{session.path}", "-o", out.path)
+    return _secret(out)
 
 
 def _define(tpm: Conversation, opened: Opened, session: Scratch) -> int:
@@ -129,7 +136,7 @@ def _define(tpm: Conversation, opened: Opened, session: Scratch) -> int:
         index = _FIRST_INDEX + secrets.randbelow(_LAST_INDEX - _FIRST_INDEX + 1)
     # no_da: a wrong value is not to lock the TPM for others, and 128 random bits are not guessed.
     shape = ["-s", str(KEY_BYTES), "-a", "authread|authwrite|no_da"]
-    authorisation = tpm.scratch(opened.authorisation())
+    authorisation = opened.authorisation(tpm)
     tpm.tool(
         "nvdefine", "-Q", hex(index), "-C", "o", "-S", session.path, *shape, "-p", f"file:{authorisation.path}"
     )
@@ -143,23 +150,17 @@ def _define(tpm: Conversation, opened: Opened, session: Scratch) -> int:
 
 # 5.4 takes `session:CONTEXT+file:PATH` for a password of that spelling. So the authorisation goes in a
 # session that the tool makes, where it is a key of HMACs and never sent, and `-S` encrypts what does cross.
-def _read(tpm: Conversation, index: int, opened: Opened) -> bytes:
-    guard = f"file:{tpm.scratch(opened.authorisation()).path}"
-    return tpm.tool(
-        "nvread", hex(index), "-C", hex(index), "-s", str(KEY_BYTES), "-P", guard, "-S", tpm.session().path
-    )
+def _read(tpm: Conversation, index: int, opened: Opened) -> Secret:
+    guard, out = ["-P", f"file:{opened.authorisation(tpm).path}", "-S", tpm.session().path], tpm.scratch()
+    tpm.tool("nvread", "-Q", hex(index), "-C", hex(index), "-s", str(KEY_BYTES), *guard, "-o", out.path)
+    return _secret(out)
 
 
 def write_index(tpm: Conversation, index: int, opened: Opened, session: Scratch) -> None:
     if opened.value is None:
         raise TypeError("there is nothing to write")
-    guard = f"file:{tpm.scratch(opened.authorisation()).path}"
-    tpm.tool(
-        "nvwrite",
-        hex(index),
-        *("-C", hex(index), "-P", guard, "-S", session.path, "-i", "-"),
-        stdin=opened.value.reveal(),
-    )
+    guard, value = f"file:{opened.authorisation(tpm).path}", tpm.scratch(opened.value.buffer)
+    tpm.tool("nvwrite", hex(index), "-C", hex(index), "-P", guard, "-S", session.path, "-i", value.path)
 
 
 def undefine(tpm: Conversation, index: int | None) -> None:

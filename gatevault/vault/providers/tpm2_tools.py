@@ -1,13 +1,12 @@
 """A conversation with a TPM through Debian's tpm2-tools, tried with 5.4.
 
-What must not be seen goes through pipes and `memfd`s (anonymous files in memory, named `/dev/fd/N`
-to the tool): no argument holds a secret, and no context, session key or blob touches a disk. The
-parameters that are secret cross the bus encrypted, in a session salted by the primary key.
+What must not be seen goes through files in memory (`scratch`): no argument holds a secret, and no
+context, session key or blob touches a disk. The parameters that are secret cross the bus encrypted, in
+a session salted by the primary key.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -15,14 +14,14 @@ import time
 from types import TracebackType
 from typing import Final
 
+from gatevault.vault.providers.scratch import Scratch
+
 SEARCH: Final = "/usr/local/bin:/usr/bin:/bin"
 """Where the tools are looked for; not `$PATH`, which is the caller's."""
 
 _CODE: Final = re.compile(r"\(0x([0-9A-Fa-f]{1,8})\)")
 _MANY_SESSIONS: Final = 24
 """A TPM keeps some 64 for all programs, and none of ours outlives its conversation unless it is killed."""
-_LIMIT: Final = 8192
-"""Bytes: several times the largest TPM structure that is used here."""
 
 
 class TpmError(Exception):
@@ -35,26 +34,6 @@ class TpmError(Exception):
     def __init__(self, reason: str, code: int | None = None) -> None:
         super().__init__(reason)
         self.code = code
-
-
-class Scratch:
-    """A file in memory that the tools read and write by its path."""
-
-    def __init__(self, content: bytes = b"") -> None:
-        self.handle = os.memfd_create("gatevault-tpm", os.MFD_CLOEXEC)
-        os.pwrite(self.handle, content, 0)
-
-    @property
-    def path(self) -> str:
-        return f"/dev/fd/{self.handle}"
-
-    def read(self) -> bytes:
-        return os.pread(self.handle, _LIMIT, 0)
-
-    def close(self) -> None:
-        """Overwrite the content and let go of it."""
-        os.pwrite(self.handle, bytes(os.fstat(self.handle).st_size), 0)
-        os.close(self.handle)
 
 
 class Conversation:
@@ -86,17 +65,17 @@ class Conversation:
             for scratch in self._scratches:
                 scratch.close()
 
-    def scratch(self, content: bytes = b"") -> Scratch:
+    def scratch(self, content: bytes | bytearray | memoryview = b"") -> Scratch:
         """A file in memory for the length of this conversation."""
         scratch = Scratch(content)
         self._scratches.append(scratch)
         return scratch
 
-    def tool(self, name: str, *arguments: str, stdin: bytes = b"") -> bytes:
-        """Run `tpm2 name …`; what it wrote. TpmError where it failed. No argument may be secret."""
-        out = self._run(name, arguments, stdin)
+    def tool(self, name: str, *arguments: str) -> bytes:
+        """Run `tpm2 name …`; what it wrote. TpmError where it failed. Neither arguments nor that may be secret."""
+        out = self._run(name, arguments)
         if self._flushes and name in ("createprimary", "create", "load", "unseal", "startauthsession"):
-            self._run("flushcontext", ("-t",), b"")
+            self._run("flushcontext", ("-t",))
         return out
 
     def primary(self) -> bytes:
@@ -117,14 +96,14 @@ class Conversation:
         self.tool("sessionconfig", "--enable-encrypt", "--enable-decrypt", "--enable-continuesession", session.path)
         return session
 
-    def _run(self, name: str, arguments: tuple[str, ...], stdin: bytes) -> bytes:
+    def _run(self, name: str, arguments: tuple[str, ...]) -> bytes:
         program = shutil.which("tpm2", path=SEARCH)
         if program is None:
             raise TpmError("the tools are missing: apt install tpm2-tools")
         try:
             done = subprocess.run(
                 [program, name, "-T", self._tcti, *arguments],
-                input=stdin,
+                stdin=subprocess.DEVNULL,
                 capture_output=True,
                 check=False,
                 timeout=max(self._until - time.monotonic(), 0.01),

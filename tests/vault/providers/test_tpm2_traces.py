@@ -46,8 +46,9 @@ def _secrets(tpm: SoftTpm, path: Path) -> list[bytes]:
     """All that is secret at this moment: root, index value, its authorisation, and what comes of them."""
     with Conversation(tpm.tcti, 20) as talk:
         opened = open_sealed(talk, records.read(path, Kept))
+        authorisation = opened.authorisation(talk).read()
     assert opened.value is not None
-    return [opened.root.reveal(), opened.value.reveal(), opened.authorisation(), opened.secret().reveal()]
+    return [opened.root.reveal(), opened.value.reveal(), authorisation, opened.secret().reveal()]
 
 
 @pytest.mark.parametrize("pcrs", [None, "sha256:0,2,7"])
