@@ -76,7 +76,7 @@ def house(root: Path, *, durable: bool = False) -> Iterator[Stores]:
         stores.close()
 
 
-def add(stores: Stores, number: int, *, captures: int = 1, slots: int = 1) -> str:
+def add(stores: Stores, number: int, *, captures: int = 1, slots: int = 1, notice: str = NOTICE) -> str:
     """Resident, card, consent and template of one person, stored as they are at an enrolment; their pseudonym.
 
     The file of templates is not rebuilt: see `fill`.
@@ -89,7 +89,7 @@ def add(stores: Stores, number: int, *, captures: int = 1, slots: int = 1) -> st
         receipt_id=f"c-{draw.randbytes(16).hex()}",
         record_id=f"cr-{draw.randbytes(8).hex()}",
         pii_principal_id=resident,
-        notice=NoticeRef("entry-1", NOTICE, "en"),
+        notice=NoticeRef("entry-1", notice, "en"),
         controllers=("the operator of this gate",),
         storage_locations=(stores.device.device,),
         expires="2099-01-01T00:00:00Z",
@@ -110,10 +110,19 @@ def add(stores: Stores, number: int, *, captures: int = 1, slots: int = 1) -> st
 
 
 def fill(
-    stores: Stores, numbers: Sequence[int], *, captures: int = 1, slots: int = 1, tidy: bool = True
+    stores: Stores,
+    numbers: Sequence[int],
+    *,
+    captures: int = 1,
+    slots: int = 1,
+    notice: str = NOTICE,
+    tidy: bool = True,
 ) -> list[str]:
-    """Enrol these people in this order; their pseudonyms. `tidy` brings the files in order, as the daemon does."""
-    residents = [add(stores, number, captures=captures, slots=slots) for number in numbers]
+    """Enrol these people in this order; their pseudonyms. `tidy` brings the files in order, as the daemon does.
+
+    With `notice`, the hash of today's, a daemon takes their consents for living ones.
+    """
+    residents = [add(stores, number, captures=captures, slots=slots, notice=notice) for number in numbers]
     if tidy:
         stores.need_vault()._store.rebuild()
         stores.need_registry().rebuild()

@@ -150,6 +150,21 @@ def with_a_key_file(scene: Scene) -> None:
         scene.bench.ask(control.KeyMove("file"))
 
 
+def with_a_key_in_the_tpm(scene: Scene) -> None:
+    enrolled(scene)
+    if scene.bench.status()["vault"]["keys"] != "tpm2":
+        scene.bench.ask(control.KeyMove("tpm2"))
+
+
+def entries_of(kind: str) -> Callable[[Scene], Facts]:
+    """How many entries of a kind there are."""
+
+    def look(scene: Scene) -> Facts:
+        return {f"{kind} entries": scene.bench.count(kind)}
+
+    return look
+
+
 def key_files(scene: Scene) -> Facts:
     """Which providers have a secret here; `.new` is the rest of a replacement that a crash cut short."""
     names = sorted(path.name for path in scene.bench.paths.keys.iterdir() if path.suffix != ".new")
@@ -168,10 +183,25 @@ OPERATIONS = {
     "key-move": Operation(
         with_a_key_file, lambda _: control.KeyMove("passphrase", typed(PASSPHRASE)), look=key_files, erases=True
     ),
-    "backup": Operation(enrolled, lambda _: control.BackupMake(RECOVERY_KEY), entries_only=True),
-    "door-held": Operation(enrolled, lambda _: control.DoorUnlock(), entries_only=True),
+    "backup": Operation(
+        enrolled, lambda _: control.BackupMake(RECOVERY_KEY), look=entries_of("backed-up"), entries_only=True
+    ),
+    "door-held": Operation(
+        enrolled, lambda _: control.DoorUnlock(), look=entries_of("door-held"), entries_only=True
+    ),
     "tap": Operation(enrolled, lambda _: control.Tap(CARD), entries_only=True, promises=False),
 }
+
+TPM_OPERATIONS = {
+    "key-move-tpm2": Operation(with_a_key_file, lambda _: control.KeyMove("tpm2"), look=key_files, erases=True),
+    "key-move-from-tpm2": Operation(
+        with_a_key_in_the_tpm, lambda _: control.KeyMove("file"), look=key_files, erases=True
+    ),
+}
+"""What needs a TPM beside the gate."""
+
+ENTRIES = [name for name, operation in OPERATIONS.items() if operation.entries_only and operation.promises]
+"""The operations that append to the ledger alone, and promise their entry."""
 
 WHOLE = [name for name, operation in OPERATIONS.items() if not operation.entries_only]
 """The operations that change facts, as a whole or not at all."""

@@ -12,7 +12,7 @@ import typer
 
 from gatevault.cli.output import DEFAULT, Json, State, answer, plain_errors, say
 from gatevault.core import control
-from gatevault.core.bundle import FORMAT
+from gatevault.core.bundle import FORMAT, single_entry
 from gatevault.core.checkpoint import read_key, read_note
 from gatevault.core.errors import StateError, UsageError
 from gatevault.core.jcs import MAX_INTEGER
@@ -31,7 +31,8 @@ def ledger_verify(
         Path | None, typer.Option(metavar="FILE", help="A checkpoint that was kept: must lead to today's.")
     ] = None,
     bundle: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="An exported ledger, checked without a daemon.")
+        Path | None,
+        typer.Option(metavar="FILE", help="What was exported, the ledger or an entry: needs no daemon."),
     ] = None,
     key: Annotated[
         str | None, typer.Option(metavar="VKEY", help="The key that was pinned; a bundle needs it.")
@@ -57,17 +58,33 @@ def ledger_verify(
 
 
 @ledger.command("export")
-def ledger_export(out: Out = None, state: State = DEFAULT, as_json: Json = False) -> None:
-    """The whole ledger as one JSON bundle, which `verify --bundle` checks anywhere."""
+def ledger_export(
+    out: Out = None,
+    entry: Annotated[
+        int | None, typer.Option(metavar="I", min=0, help="This entry alone, with its path to the checkpoint.")
+    ] = None,
+    anchor: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --entry: to this checkpoint, which was kept."),
+    ] = None,
+    state: State = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """The whole ledger as one JSON bundle, or one entry of it, which `verify --bundle` checks anywhere."""
     with plain_errors(as_json):
+        if anchor is not None and entry is None:
+            raise UsageError("--anchor is for one entry: give --entry I as well.")
         bundle = fetch_bundle(state)
+        if entry is not None:
+            note = bundle["checkpoint"] if anchor is None else _read_anchor(anchor)
+            bundle = single_entry(bundle, entry, note, read_note(note).checkpoint)
         text = json.dumps(bundle, ensure_ascii=False, separators=(",", ":")) + "\n"
         if out is not None:
             _write(out, text)
     if out is None:
         sys.stdout.write(text)
     else:
-        answer({"file": str(out), "entries": len(bundle["entries"]), "key": bundle["key"]}, as_json)
+        answer({"file": str(out), "entries": len(bundle.get("entries", "1")), "key": bundle["key"]}, as_json)
 
 
 @ledger.command("anchor")

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import calendar
 import hashlib
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -112,6 +114,9 @@ class Receipt(_Value, frozen=True):
         return msgspec.structs.replace(self, events=(*self.events, Event(stamp(now), state)))
 
 
+_STAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
+
+
 def stamp(moment: datetime) -> str:
     """RFC 3339 in UTC, to the second: `2026-03-01T07:30:00Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -119,12 +124,10 @@ def stamp(moment: datetime) -> str:
 
 def moment(text: str) -> datetime:
     """The reverse of `stamp`; ValueError for another form."""
-    found: datetime | None = None
-    with suppress(ValueError):
-        found = datetime.fromisoformat(text)
-    if found is None or stamp(found) != text:  # fromisoformat takes 2026-03-01 and 20260301T073000+01 as well
-        raise ValueError(f"{text!r} is not like 2026-03-01T07:30:00Z")
-    return found
+    if _STAMP.fullmatch(text):  # fromisoformat takes 2026-03-01 and 20260301T073000+01 as well
+        with suppress(ValueError):  # a 30th of February
+            return datetime.fromisoformat(text)
+    raise ValueError(f"{text!r} is not like 2026-03-01T07:30:00Z")
 
 
 def months_later(start: datetime, months: int) -> datetime:
@@ -142,8 +145,13 @@ def is_child(born: str | None, now: datetime) -> bool:
     """
     if born is None:
         return False
-    start = moment(f"{born}-01T00:00:00Z")
-    return now < months_later(start, 12 * CHILD_YEARS + 1)
+    return now < _comes_of_age(born)
+
+
+@lru_cache(maxsize=2048)
+def _comes_of_age(born: str) -> datetime:
+    """When nobody born in that month, `YYYY-MM`, is a child any more. Asked of everybody as the gallery fills."""
+    return months_later(moment(f"{born}-01T00:00:00Z"), 12 * CHILD_YEARS + 1)
 
 
 def standing(receipt: Receipt | None, now: datetime, notices: frozenset[str], born: str | None) -> Standing:

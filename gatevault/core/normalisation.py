@@ -25,6 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,9 @@ from gatevault.core.types import Vector, check_vector
 from gatevault.core.wiped import wiped
 
 Array = npt.NDArray[np.float32]
+
+BATCH: Final = 8
+"""Faces that are worked on at a time where there are many: their products fit a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +83,34 @@ class Part:
             highest = np.maximum(highest, blocks @ mean + self.reach * spread)
         return highest
 
+    @property
+    def scratch(self) -> int:
+        """How many values `each_bound` needs room for."""
+        groups, dimension = self.means.shape
+        return int(BATCH * groups * (dimension + 2))
+
+    def each_bound(self, blocks: Array, scratch: Array) -> npt.NDArray[np.float64]:
+        """`bound` of many blocks, shape (n, d) to (n,). All that tells a block on the way lies in `scratch`.
+
+        Row by row as `bound`: a product of matrices takes a seventh of the time, and packs its operands into
+        memory of BLAS's own.
+        """
+        groups, dimension = self.means.shape
+        products, forms, heights = np.split(scratch[: self.scratch], np.cumsum([dimension, 1]) * BATCH * groups)
+        products = products.reshape(BATCH, groups, dimension)
+        forms, heights = forms.reshape(BATCH, groups), heights.reshape(BATCH, groups)
+        highest = np.empty(len(blocks), np.float32)
+        for at in range(0, len(blocks), BATCH):
+            some = blocks[at : at + BATCH]
+            product, form, height = products[: len(some)], forms[: len(some)], heights[: len(some)]
+            np.vecdot(self.covariances, some[:, None, None, :], out=product)
+            np.vecdot(product, some[:, None, :], out=form)
+            np.sqrt(np.maximum(form, np.float32(0.0), out=form), out=form)
+            form *= np.float32(self.reach)
+            form += np.vecdot(self.means, some[:, None, :], out=height)
+            np.max(form, axis=1, out=highest[at : at + BATCH])
+        return np.maximum(highest.astype(np.float64), self._least)
+
 
 class Normaliser:
     """What is taken off a cosine for the place in which a face lies."""
@@ -116,6 +148,35 @@ class Normaliser:
                 raise ValueError("one network gave nothing")
             np.multiply(vector[block], np.float32(math.sqrt(part.share) / length), out=result[block])
         return result
+
+    def scale(self, rows: Array) -> npt.NDArray[np.bool_]:
+        """`unit` of many vectors, in place, shape (n, d); which of them are vectors: the others become zeros."""
+        well, at = np.ones(len(rows), np.bool_), 0
+        for part in self._parts:
+            block = rows[:, at : at + part.dimension]
+            at += part.dimension
+            lengths = np.sqrt(np.vecdot(block, block))
+            well &= np.isfinite(lengths) & (lengths > 0.0)
+            np.divide(np.float32(math.sqrt(part.share)), lengths, out=lengths, where=well)
+            np.multiply(block, lengths[:, None], out=block, where=well[:, None])
+        rows[~well] = 0.0
+        return well
+
+    @property
+    def scratch(self) -> int:
+        """How many values `each_penalty` needs room for."""
+        return max(part.scratch for part in self._parts)
+
+    def each_penalty(self, faces: Array, scratch: Array) -> npt.NDArray[np.float64]:
+        """`penalty` of many faces, shape (n, d) to (n,). All that tells a face on the way lies in `scratch`.
+
+        The caller wipes that; at least as many values as the property of this name says.
+        """
+        total, at = np.zeros(len(faces)), 0
+        for part in self._parts:
+            total += part.factor * part.each_bound(faces[:, at : at + part.dimension], scratch)
+            at += part.dimension
+        return total
 
     def penalty(self, face: Vector) -> float:
         """This unit vector's share of what is taken off a cosine, shape (d,)."""

@@ -183,7 +183,7 @@ class Story:
         answer = self._bench.call("enrol", self._resident, "--camera", self._cameras["enrol"])
         templates = self._templates()
         _expect(templates == 1, f"the vault has {templates} templates")
-        why = f"{answer['captures']} captures sealed under the receipt; templates in the vault: {templates}"
+        why = f"{answer['captures']} captures, their mean sealed; templates in the vault: {templates}"
         return why, {**answer, "templates": templates}
 
     def _face(self) -> Told:

@@ -15,9 +15,9 @@ from gatevault.core.errors import ConsentError, DuplicateError, EnrolmentError, 
 from gatevault.core.settings import EnrolmentSettings
 from gatevault.core.types import Scan, is_long_secret
 from gatevault.service.eyes import Eyes, LookEvent
-from gatevault.service.faces import fingerprint
 from gatevault.service.house import House
 from gatevault.service.own_taps import TOO_SHORT, OwnTaps
+from gatevault.service.sealed_faces import fingerprint
 from gatevault.vault.keys import Secret, holder_key
 from gatevault.vault.record import Captures
 from gatevault.vault.registry import TodoKind

@@ -37,7 +37,7 @@ from gatevault.service.doorway import Doorway
 from gatevault.service.enrolment import Enrolment
 from gatevault.service.erasure import Erasure
 from gatevault.service.eyes import Eyes
-from gatevault.service.faces import Faces
+from gatevault.service.faces import CHUNK, Faces
 from gatevault.service.house import House
 from gatevault.service.journal import Journal
 from gatevault.service.keykeeper import KeyKeeper
@@ -60,8 +60,8 @@ VISION_SOCKET: Final = "vision.sock"
 MODELS_PAUSE_S: Final = 60.0
 """How long after a failure the models folder is not tried again."""
 
-CHUNK: Final = 64
-"""Templates opened at a time: so few are in RAM beside the gallery, and the loop goes on hearing cards."""
+COMPARED: Final = 64
+"""Residents compared with all at a time: some 10 ms among ten thousand, in which no card is heard."""
 
 
 class Gate:
@@ -85,8 +85,7 @@ class Gate:
         self.storage = StorageThread()
         self.clock = TrustedClock(stores.latest)
         self.journal = Journal(stores, self.storage, self.clock)
-        slots = self.settings.enrolment.max_captures
-        self.faces = Faces(stores, self.clock, current_hashes(self.settings), slots)
+        self.faces = Faces(stores, self.clock, current_hashes(self.settings))
         camera = _camera(self.settings.gate.camera)
         self.vision: VisionProcess | None = None
         if self.settings.gate.start_vision:
@@ -273,18 +272,17 @@ class Gate:
     async def _fill_gallery(self) -> None:
         generation = self.faces.generation
         residents = await self.storage.run(self.faces.begin)
-        for start in range(0, len(residents), CHUNK):
-            for resident, captures in await self.storage.run(
-                self.faces.open_some, residents[start : start + CHUNK]
-            ):
-                self.faces.add(resident, captures)
-            if self.faces.generation != generation:  # locked meanwhile: another filling begins, or none
-                return
-        if self.faces.generation != generation:
+        desk = self.faces.desk(len(residents))
+        if desk is None or self.faces.generation != generation:  # locked meanwhile: another filling begins, or none
             return
+        for start in range(0, len(residents), CHUNK):
+            chunk = await self.storage.run(self.faces.open_some, residents[start : start + CHUNK], desk)
+            self.faces.add_some(chunk)
+            if self.faces.generation != generation:
+                return
         self.faces.opened.set()
-        for start in range(0, len(residents), CHUNK):  # nobody waits for this: a match looks for itself
-            self.faces.compare(residents[start : start + CHUNK])
+        for start in range(0, len(residents), COMPARED):  # nobody waits for this: a match looks for itself
+            self.faces.compare(residents[start : start + COMPARED])
             await asyncio.sleep(0)
             if self.faces.generation != generation:
                 return

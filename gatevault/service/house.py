@@ -20,8 +20,9 @@ from gatevault.core.errors import StateError, StoreError, StoreFullError, VaultL
 from gatevault.core.settings import Settings
 from gatevault.service.certificate import deletion_certificate
 from gatevault.service.clock import TrustedClock
-from gatevault.service.faces import Faces, fingerprint
+from gatevault.service.faces import Faces
 from gatevault.service.journal import Journal
+from gatevault.service.sealed_faces import fingerprint
 from gatevault.service.state import key_provider
 from gatevault.service.storage import StorageThread
 from gatevault.service.stores import Stores

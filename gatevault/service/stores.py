@@ -45,6 +45,8 @@ class Person:
     subject_key: bytes = field(repr=False)
     binding: bytes = b""
     """The receipt's binding, once computed: opening ten thousand templates asks for each."""
+    record: bytes = b""
+    """The id of this person's row in `vault.db`, likewise."""
 
     def subject(self, now: datetime) -> str:
         """This person's pseudonym in the ledger this month; gone when the registry's row is."""
@@ -125,7 +127,8 @@ class Stores:
     def load_person(self, resident: str) -> None:
         """Bring one resident's row from the registry into RAM, after a change."""
         registry = self.need_registry()
-        self.people[resident] = _person(registry.resident(resident), registry.receipt(resident))
+        record = self.house.record_id(resident)
+        self.people[resident] = _person(registry.resident(resident), registry.receipt(resident), record)
 
     def reload_cards(self) -> None:
         """Bring the cards into RAM and into their snapshot, after a change."""
@@ -144,9 +147,9 @@ class Stores:
                 store.close()
 
 
-def _person(row: Resident, receipt: Receipt | None) -> Person:
+def _person(row: Resident, receipt: Receipt | None, record: bytes) -> Person:
     binding = receipt.binding() if receipt else b""
-    return Person(row.born, receipt, bytes.fromhex(row.subject_key), binding)
+    return Person(row.born, receipt, bytes.fromhex(row.subject_key), binding, record)
 
 
 def _there(store: T | None, fault: GateVaultError | None) -> T:
@@ -193,7 +196,7 @@ def _open_registry(stores: Stores) -> None:
     registry = Registry(stores.paths.registry, stores.device.device, stores.house)
     try:
         for resident, (row, receipt) in registry.check().items():
-            stores.people[resident] = _person(row, receipt)
+            stores.people[resident] = _person(row, receipt, stores.house.record_id(resident))
         stores.registry = registry
     except GateVaultError:
         stores.registry = None

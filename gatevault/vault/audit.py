@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gatevault.core.audit import Auditor, Problem
-from gatevault.core.bundle import read_bundle
+from gatevault.core.bundle import SingleEntry, read_exported
 from gatevault.core.checkpoint import Note, VerifierKey, read_key, read_note
 from gatevault.core.errors import LedgerBrokenError
 from gatevault.vault.ledger import Ledger
@@ -80,16 +80,33 @@ def audit_ledger(ledger: Ledger, anchor: Note | None = None) -> Report:
 def audit_bundle(raw: bytes, pinned: str, anchor: str | None = None) -> Report:
     """The audit of an exported ledger with the pinned key and, if one was kept, an earlier checkpoint.
 
+    Of one exported entry as well: a checkpoint that was kept must be the one that its path leads to.
     CheckpointError where bundle, key or anchor cannot be read.
     """
-    key, bundle = read_key(pinned), read_bundle(raw)
+    key, bundle = read_key(pinned), read_exported(raw)
     earlier = None if anchor is None else read_note(anchor)
+    if isinstance(bundle, SingleEntry):
+        return _audit_single(bundle, key, earlier)
     auditor = Auditor()
     if bundle.key != key.text():
         auditor.add("the bundle names another key than the pinned one")
     for sheet in bundle.entries:
         auditor.take(sheet.entry())
     return _conclude(auditor, bundle.checkpoint, key, earlier)
+
+
+def _audit_single(single: SingleEntry, key: VerifierKey, anchor: Note | None) -> Report:
+    note, index = read_note(single.checkpoint), single.entry.header.i
+    problems = []
+    if single.key != key.text():
+        problems.append(Problem(None, "it names another key than the pinned one"))
+    if not is_signed(note, key):
+        problems.append(Problem(None, "the checkpoint is not signed by the pinned key"))
+    if anchor is not None and anchor.checkpoint != note.checkpoint:
+        problems.append(Problem(None, "its path leads to another checkpoint: export it with --anchor"))
+    if (why := single.problem(note.checkpoint)) is not None:
+        problems.append(Problem(index, why))
+    return Report(1, single.checkpoint, key, problems)
 
 
 def _conclude(auditor: Auditor, text: str, key: VerifierKey, anchor: Note | None) -> Report:

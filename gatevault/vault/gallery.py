@@ -56,11 +56,16 @@ class Gallery:
             raise ValueError("a template of another dimension than the gallery's")
         if resident not in self._index:
             if len(self._residents) == len(self._rows):
-                self._grow()
+                self._grow(len(self._rows) + max(_FIRST_ROWS, len(self._rows) // 2))
             self._index[resident] = len(self._residents)
             self._residents.append(resident)
         self._rows[self._index[resident]] = template
         self._penalties[self._index[resident]] = penalty
+
+    def reserve(self, rows: int) -> None:
+        """Make room for so many residents at once. MemoryError."""
+        if rows > len(self._rows):
+            self._grow(rows)
 
     def remove(self, resident: str) -> bool:
         """Overwrite and drop one resident; tells whether they were here."""
@@ -85,9 +90,9 @@ class Gallery:
         self._residents.clear()
         self._index.clear()
 
-    def _grow(self) -> None:
+    def _grow(self, to: int) -> None:
         rows, penalties = self._rows, self._penalties
-        self._rows, self._penalties = self._allocate(2 * len(rows))
+        self._rows, self._penalties = self._allocate(to)
         self._rows[: len(rows)] = rows
         self._penalties[: len(rows)] = penalties
         rows.fill(0.0)

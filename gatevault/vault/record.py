@@ -27,6 +27,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -34,12 +35,15 @@ import numpy.typing as npt
 
 from gatevault.core.errors import HolderKeyNeededError, RecordRefusedError
 from gatevault.core.types import MAX_DIMENSION
+from gatevault.vault.desk import Desk
 from gatevault.vault.keys import KEY_BYTES, Epoch, Secret
 from gatevault.vault.sealing import NONCE, TAG, associated, open_into, seal, unseal
 
 MAX_CAPTURES: Final = 16
 FORMAT: Final = 2
 _TEMPLATE: Final = struct.Struct("<BBH")
+LONGEST: Final = _TEMPLATE.size + 4 * MAX_CAPTURES * MAX_DIMENSION
+"""Bytes of the longest template's plain text."""
 _BODY: Final = NONCE + KEY_BYTES + TAG
 """A holder's box of the record's key, 72 bytes; a device key is padded to it."""
 
@@ -64,9 +68,16 @@ class Place:
     model: bytes
 
     def data(self, purpose: str, *more: bytes) -> bytes:
-        flag = b"bench" if self.bench else b"gate"
-        fixed = (FORMAT.to_bytes(2, "big"), self.device.encode(), flag, self.record, self.model)
-        return associated(purpose, *fixed, *more)
+        own = (self.record, self.model, *more)
+        return _device_data(purpose, self.device, self.bench) + b"".join(
+            [len(part).to_bytes(4, "big") + part for part in own]
+        )
+
+
+@lru_cache(maxsize=64)
+def _device_data(purpose: str, device: str, bench: bool) -> bytes:
+    """What the associated data of all records of a device begin with."""
+    return associated(purpose, FORMAT.to_bytes(2, "big"), device.encode(), b"bench" if bench else b"gate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +119,47 @@ def open_template(
 
     RecordRefusedError; HolderKeyNeededError for a holder-key record without `holder`.
     """
-    key = _record_key(_unwrap(epoch, place, record.wrapped), place, holder)
+    plain = bytearray(_length(record))
     try:
-        plain = unseal(key, record.sealed, place.data("template", receipt))
-    finally:
-        key.wipe()
-    try:
-        version, count, dimension = _TEMPLATE.unpack_from(plain)
-        rows, rest = divmod(len(plain) - _TEMPLATE.size, 4 * max(dimension, 1))
-        if version != FORMAT or rest or not 1 <= count <= rows <= MAX_CAPTURES or not dimension:
-            raise RecordRefusedError("A template is of a format that this version does not read.")
-        values = np.frombuffer(plain, dtype="<f4", offset=_TEMPLATE.size).reshape(rows, dimension)
-        return values[:count].astype(np.float32)
-    except struct.error:
-        raise RecordRefusedError("A template is cut short.") from None
+        return _open_into(epoch, place, receipt, record, holder, plain, Secret.blank()).astype(np.float32)
     finally:
         plain[:] = bytes(len(plain))
+
+
+def open_on(desk: Desk, epoch: Epoch, place: Place, receipt: bytes, record: SealedTemplate) -> Captures:
+    """As `open_template` without a holder's key; the captures lie on the desk, until the next template does."""
+    return _open_into(epoch, place, receipt, record, None, desk.plain(_length(record)), desk.key)
+
+
+def _length(record: SealedTemplate) -> int:
+    """Of a template's plain text, in bytes. RecordRefusedError where no template is so long."""
+    length = len(record.sealed) - NONCE - TAG
+    if not _TEMPLATE.size <= length <= LONGEST:
+        raise RecordRefusedError("A template is cut short, or longer than any: it was altered.")
+    return length
+
+
+def _open_into(
+    epoch: Epoch,
+    place: Place,
+    receipt: bytes,
+    record: SealedTemplate,
+    holder: Secret | None,
+    plain: bytearray | memoryview,
+    key: Secret,
+) -> Captures:
+    """Open a record into `plain`, by way of `key`, which holds nothing afterwards; a view of its captures."""
+    try:
+        _record_key(_unwrap(epoch, place, record.wrapped), place, holder, key)
+        open_into(key, record.sealed, place.data("template", receipt), plain)
+    finally:
+        key.wipe()
+    version, count, dimension = _TEMPLATE.unpack_from(plain)
+    rows, rest = divmod(len(plain) - _TEMPLATE.size, 4 * max(dimension, 1))
+    if version != FORMAT or rest or not 1 <= count <= rows <= MAX_CAPTURES or not dimension:
+        plain[:] = bytes(len(plain))
+        raise RecordRefusedError("A template is of a format that this version does not read.")
+    return np.frombuffer(plain, dtype="<f4", offset=_TEMPLATE.size).reshape(rows, dimension)[:count]
 
 
 def mode_of(epoch: Epoch, place: Place, wrapped: bytes) -> Mode:
@@ -151,8 +187,8 @@ def _inner(key: Secret, place: Place, holder: Secret | None) -> bytearray:
     return inner
 
 
-def _record_key(inner: bytearray, place: Place, holder: Secret | None) -> Secret:
-    key = Secret.blank()
+def _record_key(inner: bytearray, place: Place, holder: Secret | None, key: Secret) -> None:
+    """Write a record's key into `key`, and overwrite `inner`. RecordRefusedError, HolderKeyNeededError."""
     try:
         if _mode(inner) is Mode.DEVICE:
             key.buffer[:] = memoryview(inner)[1 : 1 + KEY_BYTES]
@@ -160,7 +196,6 @@ def _record_key(inner: bytearray, place: Place, holder: Secret | None) -> Secret
             raise HolderKeyNeededError("This template opens with its holder's card alone.")
         else:
             open_into(holder, bytes(inner[1:]), place.data("holder-key"), key.buffer)
-        return key
     finally:
         inner[:] = bytes(len(inner))
 

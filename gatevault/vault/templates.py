@@ -102,6 +102,19 @@ class TemplateStore:
         rows = self._db.rows(f"{_JOINED} WHERE record = ?", record)
         return _row(rows[0]) if rows else None
 
+    def some(self, records: Sequence[bytes]) -> dict[bytes, Row | None]:
+        """These records, as far as they are there, by one query; None for what is not of the kind that was written.
+
+        At most 1,000 at a time.
+        """
+        found: dict[bytes, Row | None] = {}
+        marks = ", ".join("?" * len(records))
+        for row in self._db.rows(f"{_JOINED} WHERE record IN ({marks})", *records):
+            with suppress(RecordRefusedError):
+                found[_blob(row[0])] = None
+                found[_blob(row[0])] = _row(row)
+        return found
+
     def rows(self) -> Iterator[Row]:
         """Every record of the kind that was written; what else is there, `records` names."""
         for row in self._db.rows(_JOINED):

@@ -12,15 +12,16 @@ that a crash or a full disk stopped is ended by `settle`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from gatevault.core.errors import RecordRefusedError, StoreError, StoreFullError, VaultLockedError, WrongKeyError
+from gatevault.vault.desk import Desk
 from gatevault.vault.keys import Epoch, Secret, random_epoch
 from gatevault.vault.providers.port import KeyProvider
-from gatevault.vault.record import Captures, Mode, Place, mode_of, open_template, rewrap, seal_template
+from gatevault.vault.record import Captures, Mode, Place, mode_of, open_on, open_template, rewrap, seal_template
 from gatevault.vault.remains import Remain
 from gatevault.vault.ring import Ring
 from gatevault.vault.sealing import associated, seal, unseal
@@ -103,6 +104,10 @@ class Vault:
         """A record's captures, which the caller wipes. RecordRefusedError, HolderKeyNeededError."""
         return open_template(self._open_epoch(), self._place(row), receipt, row.template, holder)
 
+    def open_on(self, desk: Desk, row: Row, receipt: bytes) -> Captures:
+        """As `open`; the captures lie in locked memory, on the desk, until the next record does."""
+        return open_on(desk, self._open_epoch(), self._place(row), receipt, row.template)
+
     def mode(self, row: Row) -> Mode:
         """Whose key a record opens with. RecordRefusedError."""
         return mode_of(self._open_epoch(), self._place(row), row.template.wrapped)
@@ -114,6 +119,10 @@ class Vault:
     def get(self, record: bytes) -> Row | None:
         """One record, or None. RecordRefusedError where it is not of the kind that was written."""
         return self._store.get(record)
+
+    def some(self, records: Sequence[bytes]) -> dict[bytes, Row | None]:
+        """As `get`, at most 1,000 at a time: those that are there, None for one that is to be refused."""
+        return self._store.some(records)
 
     def has(self, record: bytes) -> bool:
         return self._store.has(record)

@@ -63,6 +63,20 @@ def test_an_auditor_needs_the_bundle_and_the_key_alone(bench: Bench, tmp_path: P
     assert {problem["entry"] for problem in body["problems"]} >= {None, 3}
 
 
+def test_one_entry_is_exported_and_proved_to_a_checkpoint_that_was_kept(bench: Bench, tmp_path: Path) -> None:
+    anchored, kept, out = bench.json("ledger", "anchor"), tmp_path / "kept", tmp_path / "entry.json"
+    kept.write_text(anchored["checkpoint"])
+    bench.tap("11")
+    told = bench.json("ledger", "export", "--entry", "2", "--anchor", str(kept), "--out", str(out))
+    assert told["entries"] == 1 and len(json.loads(out.read_text())["path"]) > 1
+    checked = ("--bundle", out, "--key", anchored["key"])
+    assert offline(*checked, "--anchor", kept)[0] == 0
+    assert bench.cli("ledger", "export", "--entry", "2", "--out", str(out)).returncode == 0
+    assert (offline(*checked)[0], offline(*checked, "--anchor", kept)[0]) == (0, 1)
+    assert bench.cli("ledger", "export", "--entry", "9999").returncode == 1
+    assert bench.cli("ledger", "export", "--anchor", str(kept)).returncode == 2
+
+
 def test_another_devices_key_is_a_finding(bench: Bench, blank_key: str, tmp_path: Path) -> None:
     ended = bench.cli("ledger", "verify", "--key", blank_key, "--json")
     assert ended.returncode == 1

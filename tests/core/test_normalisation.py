@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatevault.core.matching import Gallery
-from gatevault.core.normalisation import Normaliser, Part
+from gatevault.core.normalisation import BATCH, Normaliser, Part
 from gatevault.core.types import Vector
 from tests.calibrations import gaussians
 
@@ -75,6 +75,32 @@ def test_the_penalties_of_many_are_those_of_each(normaliser: Normaliser, seed: i
     many = normaliser.penalties(rows)
     assert many.shape == (count,)
     np.testing.assert_allclose(many, [normaliser.penalty(row) for row in rows], atol=1e-5)
+
+
+@given(normalisers(), SEEDS, st.integers(0, 2 * BATCH + 1))
+def test_the_penalties_of_many_in_scratch_memory_are_those_of_each(
+    normaliser: Normaliser, seed: int, count: int
+) -> None:
+    rows = faces(normaliser, seed, 2 * BATCH + 1)[:count]
+    scratch = np.full(normaliser.scratch + 3, np.nan, np.float32)
+    many = normaliser.each_penalty(rows, scratch)
+    assert many.shape == (count,)
+    np.testing.assert_allclose(many, [normaliser.penalty(row) for row in rows], atol=1e-5)
+    assert np.isnan(scratch[normaliser.scratch :]).all(), "no further than it says"
+
+
+@given(normalisers(), SEEDS)
+def test_vectors_scaled_in_place_are_their_units_and_what_is_none_becomes_zeros(
+    normaliser: Normaliser, seed: int
+) -> None:
+    rows = np.random.default_rng(seed).normal(size=(5, normaliser.dimension)).astype(np.float32)
+    expected = [normaliser.unit(row) for row in rows]
+    rows[1, -normaliser.parts[-1].dimension :] = 0.0
+    rows[3, 0] = np.inf
+    assert normaliser.scale(rows).tolist() == [True, False, True, False, True]
+    for at in (0, 2, 4):
+        np.testing.assert_allclose(rows[at], expected[at], rtol=1e-6)
+    assert not rows[[1, 3]].any()
 
 
 @given(parts(floor=NO_FLOOR), SEEDS, st.floats(0.01, 100.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import time
@@ -20,6 +21,7 @@ from tests.operations import Facts, Operation, Scene, whole
 from tests.power.disk import Answered, Disk, Event, Tree, after, read_tree, write_tree
 from tests.power.recording import Timed, read, recorder
 from tests.power.reopening import reopened
+from tests.power.tpm import TpmHistory
 
 Entries = list[dict[str, Any]]
 
@@ -61,6 +63,10 @@ class Recording:
     entries_after: Entries
     erased: tuple[bytes, ...] = ()
     """Pieces of the vault's ciphertext that were there before and must be nowhere afterwards."""
+    times: tuple[float, ...] = ()
+    """When each event began: seconds since 1970."""
+    tpm: TpmHistory | None = None
+    """The TPM beside it, whose own memory a power cut leaves as it was at that moment."""
 
     @property
     def cuts(self) -> range:
@@ -115,6 +121,7 @@ def record(name: str, operation: Operation, blank: Path, folder: Path) -> Record
         entries_before,
         entries_after,
         erased if operation.erases else (),
+        tuple(timed.time for timed in events),
     )
 
 
@@ -175,6 +182,12 @@ def read_whole(folder: Path, state: Path, base: Tree) -> list[Timed]:
     return events
 
 
+def spread(recording: Recording, count: int) -> list[int]:
+    """`count` cuts from the first to the last, evenly."""
+    last = recording.cuts[-1]
+    return [round(n * last / (count - 1)) for n in range(count)]
+
+
 def survives(recording: Recording, cut: int, seed: int, keep: Path) -> bool:
     """Cut the power once, start again and check everything; whether the operation took place.
 
@@ -182,6 +195,9 @@ def survives(recording: Recording, cut: int, seed: int, keep: Path) -> bool:
     """
     story = f"(operation, cut, seed) = ({recording.name!r}, {cut} of {recording.cuts[-1]}, {seed}), see {keep}"
     image = recording.image(cut, seed)
+    if recording.tpm is not None:
+        at = recording.begin + cut
+        recording.tpm.power_on(Random(story), recording.times[at - 1], [*recording.times, math.inf][at])
     try:
         return _check(recording, image, cut == recording.cuts[-1])
     except (AssertionError, GateVaultError) as error:

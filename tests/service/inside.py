@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from gatevault.service.clock import TrustedClock
 from gatevault.service.config import load_settings
 from gatevault.service.erasure import Erasure
-from gatevault.service.faces import Faces
+from gatevault.service.faces import CHUNK, Faces
 from gatevault.service.house import House
 from gatevault.service.journal import Journal
 from gatevault.service.notice import current_hashes
@@ -38,6 +38,15 @@ class SetClock(TrustedClock):
         return self._latest
 
 
+def fill(faces: Faces) -> None:
+    """Open the gallery as the daemon does (`Gate._fill_gallery`), without the loop's turns between."""
+    residents = faces.begin()
+    desk = faces.desk(len(residents))
+    assert desk is not None, "there is no gallery to fill"
+    for start in range(0, len(residents), CHUNK):
+        faces.add_some(faces.open_some(residents[start : start + CHUNK], desk))
+
+
 @dataclass
 class Inside:
     """The rooms of a daemon on a stopped state, without its processes, pins and sockets."""
@@ -51,8 +60,7 @@ class Inside:
 
     def open(self) -> None:
         self.faces.use_model(bytes.fromhex(MODEL), shipped("dlib"))
-        for resident, captures in self.faces.open_some(self.faces.begin()):
-            self.faces.add(resident, captures)
+        fill(self.faces)
 
 
 def inside(bench: Bench, wall: datetime, work: Callable[[Inside], Coroutine[Any, Any, T]]) -> T:
@@ -64,7 +72,7 @@ def inside(bench: Bench, wall: datetime, work: Callable[[Inside], Coroutine[Any,
         settings, storage = load_settings(stores.paths.config), StorageThread()
         clock = SetClock(stores.latest, wall)
         journal = Journal(stores, storage, clock)
-        faces = Faces(stores, clock, current_hashes(settings), settings.enrolment.max_captures)
+        faces = Faces(stores, clock, current_hashes(settings))
         house = House(stores, storage, clock, journal, faces, settings)
         rooms = Inside(stores, clock, faces, house, Erasure(house), Retention(house))
         try:

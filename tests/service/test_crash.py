@@ -1,15 +1,14 @@
 """`kill -9` of the daemon at injected writes and syncs: afterwards all is before or after, never between.
 
-The kill falls as the call is entered, so that this call and all later ones are not made. What a
-process that dies leaves is in the kernel's hands; power cuts, which it cannot save, are played in `tests/power`.
+What a process that dies leaves is in the kernel's hands; power cuts, which it cannot save, are played in
+`tests/power`. docs/testing.md counts the kills, and has the last nightly run's.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,21 +18,33 @@ import pytest
 from gatevault.core import control
 from gatevault.core.errors import DaemonDownError
 from tests.bench import QUICK, Bench, configure, eventually, running
-from tests.operations import CARD, OPERATIONS, WHOLE, Facts, Scene, enrolled, person, whole
-from tests.service.tracing import attached, calls, killing, need_strace
-
-SYSCALLS = ("pwrite64", "fdatasync", "ftruncate", "write", "fsync", "rename", "unlink", "sendto")
-"""SQLite's and the snapshot's calls; `write` and `sendto` are the pins' trace and what the client hears as well."""
-
-
-def _difference(before: Facts, after: Facts) -> Facts:
-    return {name: after[name] - value if isinstance(value, int) else after[name] for name, value in before.items()}
-
-
-def _with(before: Facts, change: Facts) -> Facts:
-    return {
-        name: value + change[name] if isinstance(value, int) else change[name] for name, value in before.items()
-    }
+from tests.operations import (
+    CARD,
+    ENTRIES,
+    OPERATIONS,
+    RECOVERY_KEY,
+    TPM_OPERATIONS,
+    WHOLE,
+    Facts,
+    Scene,
+    enrolled,
+    person,
+    whole,
+)
+from tests.service.kills import (
+    KILLED,
+    SYSCALLS,
+    changed,
+    count_killed,
+    dies_at_start,
+    kill_at,
+    measure,
+    run_to_die,
+    spread,
+    started_under,
+)
+from tests.service.tracing import attached, calls, killing
+from tests.softtpm import SoftTpm
 
 
 @pytest.fixture
@@ -45,72 +56,72 @@ def scene(bench: Bench, tmp_path: Path) -> Iterator[Scene]:
     scene.dead()
 
 
-def measure(scene: Scene, name: str) -> tuple[list[tuple[str, int]], Facts]:
-    """Carry out one operation unharmed: every (syscall, n) at which it may be killed, and what it changes."""
-    operation, output = OPERATIONS[name], scene.folder / "calls.txt"
-    operation.prepare(scene)
-    before, command = operation.facts(scene), operation.command(scene)
-    with attached(scene.bench.pid, ["-e", f"trace={','.join(SYSCALLS)}"], output):
-        scene.bench.ask(command)
-    change = _difference(before, operation.facts(scene))
-    assert change != _difference(before, before), f"{name} changes nothing"
-    points = [(call, n) for call, count in sorted(calls(output).items()) for n in range(1, count + 1)]
-    return points, change
-
-
-def spread(points: list[tuple[str, int]], count: int) -> list[tuple[str, int]]:
-    """`count` of the points: the first write of all, each syscall's first while there is room, and evenly on."""
-    first = [(call, 1) for call in ("pwrite64", *sorted({call for call, _ in points} - {"pwrite64"}))][: count // 2]
-    rest = [point for point in points if point not in first]
-    more = count - len(first)
-    return first + [rest[(2 * i + 1) * len(rest) // (2 * more)] for i in range(more)]
-
-
-def kill_at(scene: Scene, name: str, call: str, n: int, change: Facts) -> bool:
-    """Kill the daemon in an operation, restart it and check everything; whether the operation took place."""
-    bench, operation = scene.bench, OPERATIONS[name]
-    operation.prepare(scene)
-    before, command = operation.facts(scene), operation.command(scene)
-    answered = False
-    scene.done.append(f"{name} at {call} {n}")
-    with attached(bench.pid, killing(call, n), scene.folder / "killed.txt"):
-        try:
-            bench.ask(command)
-            answered = True
-        except DaemonDownError:
-            bench.ended()
-    scene.dead()
-    eventually(lambda: bench.values("relay")[-1:] in ([], [0]), 4.0)
+@pytest.fixture
+def tpm_scene(bench: Bench, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A scene with a TPM beside it, which lives on when the daemon dies."""
+    tpm = SoftTpm(tmp_path_factory.mktemp("t"))
+    configure(bench.root, QUICK + f'\n[keys]\ntcti = "{tpm.tcti}"\n')
+    scene = Scene(bench, tmp_path)
     scene.live()
-    scene.settled()
-    after = operation.facts(scene)
-    story = f"after {scene.done[-3:]}: answered {answered}"
-    assert after in (before, _with(before, change)), f"between, {story}: {before} {after}"
-    if answered:
-        assert after == _with(before, change), f"an answered operation was lost, {story}"
-    whole(scene, story)
-    return after != before
+    yield scene
+    scene.dead()
+    tpm.kill()
 
 
-# 7 + 6 + 7 + 8: twenty-eight in `make test`.
-@pytest.mark.timeout(170)
-@pytest.mark.parametrize(("name", "count"), [("enrol", 7), ("purge", 6), ("withdraw", 7), ("key-move", 8)])
-def test_killed_anywhere_an_operation_took_place_or_did_not(scene: Scene, name: str, count: int) -> None:
+def killed_anywhere(scene: Scene, name: str, count: int) -> None:
     points, change = measure(scene, name)
     assert {"pwrite64", "fdatasync"} <= {call for call, _ in points}
-    took_place = [kill_at(scene, name, call, n, change) for call, n in spread(points, count)]
+    took_place = [kill_at(scene, name, point, change) for point in spread(points, count)]
     assert True in took_place and False in took_place, "the kills all fell on one side"
+    assert count_killed(scene) == count, scene.done
+
+
+# 7 + 6 + 6 + 6 + 7 + 4 + 4: forty in `make test`.
+@pytest.mark.timeout(170)
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("enrol", 7),
+        ("purge", 6),
+        ("withdraw", 6),
+        ("key-rotate", 6),
+        ("key-move", 7),
+        ("backup", 4),
+        ("door-held", 4),
+    ],
+)
+def test_killed_anywhere_an_operation_took_place_or_did_not(scene: Scene, name: str, count: int) -> None:
+    killed_anywhere(scene, name, count)
+
+
+# 5 + 3: eight more.
+@pytest.mark.timeout(170)
+@pytest.mark.parametrize(("name", "count"), [("key-move-tpm2", 5), ("key-move-from-tpm2", 3)])
+def test_killed_anywhere_a_key_is_in_the_tpm_or_is_not(tpm_scene: Scene, name: str, count: int) -> None:
+    killed_anywhere(tpm_scene, name, count)
+
+
+def every_point(scene: Scene, name: str) -> None:
+    points, change = measure(scene, name)
+    for point in points:
+        kill_at(scene, name, point, change)
+    assert len(scene.done) == len(points)
+    print(f"real kills: {name} {count_killed(scene)} of {len(points)} points")  # noqa: T201 - told by `-s`
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", [*WHOLE, *ENTRIES])
 def test_killed_at_every_write_and_sync(scene: Scene, name: str) -> None:
-    """Every call of every operation: well over two hundred kills together."""
-    points, change = measure(scene, name)
-    for call, n in points:
-        kill_at(scene, name, call, n, change)
-    assert len(scene.done) == len(points)
+    every_point(scene, name)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("name", list(TPM_OPERATIONS))
+def test_killed_at_every_write_and_sync_about_a_tpm(tpm_scene: Scene, name: str) -> None:
+    """The daemon, or one of the tools by which it speaks to the TPM."""
+    every_point(tpm_scene, name)
 
 
 @pytest.mark.parametrize("name", ["enrol", "withdraw"])
@@ -130,26 +141,86 @@ def test_what_was_answered_survives_a_kill_at_once(scene: Scene, name: str) -> N
     whole(scene, "killed after the answer")
 
 
-@pytest.mark.parametrize("again", [1, 3, 6])
-def test_killed_again_while_it_finishes_what_a_kill_left(scene: Scene, again: int) -> None:
-    """The vault has forgotten the template, the ledger does not know yet; the next start dies as well."""
-    _, change = measure(scene, "withdraw")
-    enrolled(scene)
-    before, command = scene.facts(), OPERATIONS["withdraw"].command(scene)
+# --- killed again while it finishes what a kill left ---------------------------------------------
+
+
+def half_done(scene: Scene, name: str) -> tuple[Facts, Path]:
+    """Kill the daemon once an operation is committed and not ended: what must come of it, and a copy of the state.
+
+    The vault has forgotten the template, or has another epoch; the ledger does not know yet.
+    """
+    _, change = measure(scene, name)
+    OPERATIONS[name].prepare(scene)
+    before, command = OPERATIONS[name].facts(scene), OPERATIONS[name].command(scene)
     with attached(scene.bench.pid, killing("ftruncate", 2), scene.folder / "killed.txt"):
         with pytest.raises(DaemonDownError):
             scene.bench.ask(command)
         scene.bench.ended()
     scene.dead()
     assert scene.bench.todos() == 1
-    # Started under strace: no right to attach is needed, and its calls count from the first.
-    first = [need_strace(), "-f", "-qq", "-o", str(scene.folder / "again.txt"), *killing("fdatasync", again)]
-    run = [*first, sys.executable, "-m", "gatevault", "run", "--state", str(scene.bench.root)]
-    died = subprocess.run(run, check=False, capture_output=True, timeout=60)
-    assert died.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL), died.stderr
+    kept = scene.folder / "half"
+    shutil.copytree(scene.bench.root, kept, ignore=shutil.ignore_patterns("*.sock"))
+    return changed(before, change), kept
+
+
+def put_back(scene: Scene, kept: Path) -> None:
+    shutil.rmtree(scene.bench.root)
+    shutil.copytree(kept, scene.bench.root)
+
+
+def ends_well(scene: Scene, expected: Facts) -> None:
     scene.live()
-    assert scene.facts() == _with(before, change)
-    whole(scene, "killed twice")
+    scene.settled()
+    assert scene.facts() == expected
+    whole(scene, f"killed twice, {scene.done[-1:]}")
+    scene.dead()
+
+
+@pytest.mark.parametrize("again", [1, 3, 6])
+def test_killed_again_while_it_finishes_what_a_kill_left(scene: Scene, again: int) -> None:
+    expected, _ = half_done(scene, "withdraw")
+    assert dies_at_start(scene, ("fdatasync", again))
+    ends_well(scene, expected)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("name", ["withdraw", "purge", "remove", "key-rotate"])
+def test_killed_again_at_every_call_of_the_start_that_finishes(scene: Scene, name: str) -> None:
+    expected, kept = half_done(scene, name)
+    assert started_under(scene, "-e", f"trace={','.join(SYSCALLS)}") == 0
+    counted = calls(scene.folder / "start.txt")
+    points = [(call, n) for call, count in sorted(counted.items()) for n in range(1, count + 1)]
+    died = 0
+    for point in points:
+        put_back(scene, kept)
+        died += dies_at_start(scene, point)
+        scene.done.append(f"{name} finished at {point}")
+        ends_well(scene, expected)
+    assert died > len(points) // 2
+    print(f"real kills: {name} finished {died} of {len(points)} points")  # noqa: T201 - told by `-s`
+
+
+# --- the file of a backup ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("point", [("fchmod", 1), ("fsync", 1), ("rename", 1), ("fsync", 2)])
+def test_killed_as_the_command_writes_a_backup_its_file_is_whole_or_not_there(
+    scene: Scene, point: tuple[str, int]
+) -> None:
+    """The command, and not the daemon. Its file appears by a rename; what is left of a shorter one says `.new`."""
+    enrolled(scene)
+    out = scene.folder / "out.gvb"
+    arguments = ("backup", "make", str(out), "--to", RECOVERY_KEY)
+    assert run_to_die(point, *arguments, "--state", str(scene.bench.root)) in KILLED
+    assert out.exists() is (point == ("fsync", 2)), "a name before the content is durable, or none after it"
+    whole_size = out.stat().st_size if out.exists() else 0
+    out.unlink(missing_ok=True)
+    made = scene.bench.cli(*arguments)
+    assert made.returncode == 0, made.stderr
+    assert whole_size in (0, out.stat().st_size)
+    assert not out.with_name(out.name + ".new").exists()
+    whole(scene, "the command was killed")
 
 
 # --- the relay -----------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from gatevault.core.entries import EntryType, Keep, keep_of
 from gatevault.core.errors import CheckpointError, StoreFullError
 from gatevault.core.jcs import MAX_INTEGER
 from gatevault.service.audit import verify
-from gatevault.service.faces import fingerprint
+from gatevault.service.sealed_faces import fingerprint
 from gatevault.vault.audit import audit_bundle
 from gatevault.vault.ledger import PAGE, Ledger
 from gatevault.vault.registry import TodoKind

@@ -164,17 +164,18 @@ def test_what_was_being_opened_when_the_lock_fell_is_overwritten(quick: Bench, o
     async def work(rooms: Inside) -> None:
         assert set(rooms.faces.residents) == {one, two}
         for anew in (False, True):
-            opened = rooms.faces.open_some(rooms.faces.begin())
-            assert {resident for resident, _ in opened} == {one, two}
+            desk = rooms.faces.desk(2)
+            assert desk is not None
+            opened = rooms.faces.open_some(rooms.faces.begin(), desk)
+            assert set(opened.residents) == {one, two} and opened.rows.all()
             rooms.stores.shut("The test locked the vault.")
             rooms.faces.close()
             if anew:  # whatever begins a gallery now, nobody comes into it
                 rooms.faces.use_model(bytes.fromhex(MODEL), shipped("dlib"))
-            for resident, captures in opened:
-                rooms.faces.add(resident, captures)
-                assert not captures.any()
+            rooms.faces.add_some(opened)
+            assert not opened.rows.any() and not desk.scratch.any() and not any(desk.plain(64)[4:])
             assert rooms.faces.residents == []
-            assert rooms.faces.open_some([one, two]) == []
+            assert not rooms.faces.open_some([one, two], desk).residents
             rooms.stores.need_vault().lock()
             rooms.stores.unlock()
             rooms.open()

@@ -126,3 +126,16 @@ def test_a_template_of_another_dimension_is_refused(shape: tuple[int, ...]) -> N
 
 def test_it_tells_how_it_is_protected() -> None:
     assert Gallery(DIMENSION).protection in Protection
+
+
+def test_room_for_many_is_made_at_once_and_then_in_halves() -> None:
+    faces = Gallery(DIMENSION)
+    faces.put("r-1", template(1), penalty(1))
+    faces.reserve(10)
+    assert len(faces._rows) == FIRST_ROWS, "there is room"
+    faces.reserve(1000)
+    for number in range(1000):
+        faces.put(f"r-{number}", template(1), penalty(1))
+    assert (len(faces._rows), faces.row("r-1")) == (1000, 0)
+    faces.put("r-last", template(1), penalty(1))
+    assert len(faces._rows) == 1500

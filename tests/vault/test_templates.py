@@ -57,6 +57,13 @@ def put(store: TemplateStore, *rows: Row) -> None:
         store.put(one, owe_rotation=False)
 
 
+def test_some_records_come_back_by_one_query(path: Path, store: TemplateStore) -> None:
+    put(store, row(), row(THEIRS, 2))
+    change(path, "UPDATE keys SET wrapped = 'text' WHERE record = ?", THEIRS)
+    assert store.some([RECORD, THEIRS, bytes(16)]) == {RECORD: store.get(RECORD), THEIRS: None}
+    assert store.some([]) == {}
+
+
 def test_a_record_comes_back_and_after_reopening(path: Path, store: TemplateStore) -> None:
     one = row()
     put(store, one)
