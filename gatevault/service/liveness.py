@@ -32,7 +32,7 @@ class Liveness:
         self._pause_until_ms = 0
 
     def forbidden(self, asked: Tier | None = None) -> tuple[Reason, str] | None:
-        """Why no face is looked at now, with a sentence, or None. `asked`: a tier that a bench asks for, to measure."""
+        """Why no face is looked at now, with a sentence, or None. `asked`: a tier that a bench measures."""
         if asked is None and (off := self.off()):
             return Reason.USE_CARD, off
         if asked is None and monotonic_ms() < self._pause_until_ms:

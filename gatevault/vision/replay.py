@@ -1,8 +1,8 @@
 """`file:` with a recorded presentation (`recorded`), on a bench: frames at their own pace, and what was driven.
 
-Its clock is the recording's (`clock`): every frame is seen, and judged alike, however busy the machine is. With its
-first frame it tells of all its lights: a recording answers the challenge that it was made under, and no other is put
-to it.
+Its clock is the recording's (`clock`): every frame is seen, and judged alike, however busy the machine is. With
+its first frame it tells of all its lights: a recording answers the challenge that it was made under, and no other
+is put to it.
 """
 
 from __future__ import annotations

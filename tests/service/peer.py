@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from gatevault.core import wire
+from gatevault.core.liveness import Edge, Prompt
 from gatevault.core.types import Box, Quality, Vector
-from gatevault.core.wire import CameraOpen, FaceSeen, FrameEmpty, Hello, Look, LookDone, LookEnd, Ready, Stop
+from gatevault.core.wire import (
+    Asked,
+    CameraOpen,
+    Driven,
+    FaceSeen,
+    FrameEmpty,
+    Hello,
+    Look,
+    LookDone,
+    LookEnd,
+    Ready,
+    Stop,
+)
 from gatevault.service.sockets import connected_socket
 from tests.bench import PATIENCE_S
 
@@ -68,6 +83,8 @@ class Peer:
         """`first` is what it says instead of Ready."""
         self.script = script
         self.looks: list[Look] = []
+        self._buffer = wire.FrameBuffer()
+        self._lights: list[Prompt | Edge] = []
         self._socket = connected_socket(runtime / "vision.sock", PATIENCE_S)
         self._send(first or Ready(wire.VERSION, os.getpid(), model, dimension))
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -77,17 +94,34 @@ class Peer:
         self._socket.sendall(said if isinstance(said, bytes) else wire.pack(said))
 
     def _serve(self) -> None:
-        buffer = wire.FrameBuffer()
         self._socket.settimeout(None)
         with contextlib.suppress(OSError):
-            while count := self._socket.recv_into(buffer.space()):
-                buffer.filled(count)
-                for payload in buffer.frames():
-                    message = wire.unpack(wire.TO_VISION, payload)
+            while True:
+                for message in self._received():
                     if isinstance(message, Look):
                         self._answer(message)
-                    else:
-                        assert isinstance(message, Hello | Stop)
+
+    def _received(self) -> list[wire.ToVision]:
+        """What came, waiting for something; what is told of lights is kept. OSError once nobody is there."""
+        count = self._socket.recv_into(self._buffer.space())
+        if not count:
+            raise OSError
+        self._buffer.filled(count)
+        messages = [wire.unpack(wire.TO_VISION, payload) for payload in self._buffer.frames()]
+        for message in messages:
+            assert isinstance(message, Look | Hello | Stop | Asked | Driven)
+            if isinstance(message, Asked | Driven):
+                self._lights.append(message.prompt if isinstance(message, Asked) else message.edge)
+        return messages
+
+    def lights(self, for_s: float) -> list[Prompt | Edge]:
+        """In a script: all that is told of the challenge in the next seconds."""
+        until = time.monotonic() + for_s
+        while (left := until - time.monotonic()) > 0:
+            if select.select([self._socket], [], [], left)[0]:
+                self._received()
+        told, self._lights = self._lights, []
+        return told
 
     def _answer(self, look: Look) -> None:
         self.looks.append(look)

@@ -156,7 +156,18 @@ def test_a_card_opens_while_the_camera_looks(gate: Bench, faces: Faces) -> None:
 def test_status_tells_of_every_part(gate: Bench) -> None:
     status = gate.status()
     parts = {name for name, part in status.items() if isinstance(part, dict)}
-    assert parts == {"vision", "vault", "matching", "registry", "cards", "ledger", "door", "readers", "clock"}
+    assert parts == {
+        "vision",
+        "vault",
+        "liveness",
+        "matching",
+        "registry",
+        "cards",
+        "ledger",
+        "door",
+        "readers",
+        "clock",
+    }
     assert status["health"] == "ok"
     assert (status["vault"]["state"], status["vault"]["templates"]) == ("unlocked", 1)
     assert status["vision"]["pid"] != gate.pid

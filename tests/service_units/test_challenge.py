@@ -1,0 +1,94 @@
+"""The challenge as the daemon puts it: told as it was driven, and dark afterwards, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gatevault.core.errors import DeviceError
+from gatevault.core.liveness import Edge, Lamp, Prompt, Side, Tier
+from gatevault.service.challenge import Asking, challenge
+
+
+class FakeLights:
+    """Remembers each move, and can break at the n-th."""
+
+    def __init__(self, breaks_at: int | None = None) -> None:
+        self.moves: list[tuple[Lamp | Side, bool]] = []
+        self._breaks_at = breaks_at
+
+    def lamp(self, lamp: Lamp, on: bool) -> None:
+        self._move(lamp, on)
+
+    def turn(self, side: Side, on: bool) -> None:
+        self._move(side, on)
+
+    def _move(self, part: Lamp | Side, on: bool) -> None:
+        if on and self._breaks_at is not None and len(self.moves) >= self._breaks_at:
+            raise DeviceError("lamp: it does not answer")
+        self.moves.append((part, on))
+
+    @property
+    def lit(self) -> set[Lamp | Side]:
+        now: dict[Lamp | Side, bool] = dict(self.moves)
+        return {part for part, on in now.items() if on}
+
+
+def put(tier: Tier, lights: FakeLights) -> tuple[list[Prompt | Edge], list[int]]:
+    told: list[Prompt | Edge] = []
+    done: list[int] = []
+    asyncio.run(challenge(tier, lights, told.append, lambda: done.append(len(told))))
+    return told, done
+
+
+@pytest.mark.parametrize(("tier", "lamp"), [(Tier.LED, Lamp.LED), (Tier.IR, Lamp.IR)])
+def test_a_pattern_is_told_as_it_was_driven(tier: Tier, lamp: Lamp) -> None:
+    lights = FakeLights()
+    told, done = put(tier, lights)
+    edges = [light for light in told if isinstance(light, Edge)]
+    assert len(edges) == len(told) >= 8 and done == [len(told)]
+    driven = [(edge.lamp, edge.lit) for edge in edges]
+    assert driven == lights.moves[: len(driven)] and {part for part, _ in driven} == {lamp}
+    assert [edge.lit for edge in edges] == [True, False] * (len(edges) // 2)
+    times = [edge.at_ns for edge in edges]
+    assert times == sorted(times) and not lights.lit
+
+
+def test_turns_are_done_when_the_last_was_asked_and_the_lights_go_out() -> None:
+    lights = FakeLights()
+    told, done = put(Tier.RGB, lights)
+    assert [type(light) for light in told] == [Prompt, Prompt] and done == [2]
+    asked = [light.side for light in told if isinstance(light, Prompt)]
+    assert [part for part, on in lights.moves if on] == asked
+    assert told[1].at_ns - told[0].at_ns >= 1_850_000_000 and not lights.lit
+
+
+@pytest.mark.parametrize("tier", [Tier.RGB, Tier.LED])
+def test_a_light_that_breaks_ends_it_in_the_dark(tier: Tier) -> None:
+    lights = FakeLights(breaks_at=2)
+    with pytest.raises(DeviceError):
+        put(tier, lights)
+    assert not lights.lit
+
+
+def test_a_look_that_ends_early_leaves_no_light_on_and_a_fault_is_told() -> None:
+    async def leave(lights: FakeLights) -> None:
+        asking = Asking(Tier.LED, lights, lambda _: None, lambda: None)
+        asking.begin()
+        asking.begin()  # asked once, whatever vision says
+        await asyncio.sleep(0.15)
+        asking.check()
+        asking.end()
+        await asyncio.sleep(0.02)
+
+    lights = FakeLights()
+    asyncio.run(leave(lights))
+    assert lights.moves[0] == (Lamp.LED, True) and not lights.lit and len(lights.moves) < 6
+    with pytest.raises(DeviceError):
+        asyncio.run(leave(FakeLights(breaks_at=0)))
+
+
+def test_nothing_is_asked_where_liveness_is_off() -> None:
+    with pytest.raises(ValueError, match="off"):
+        put(Tier.OFF, FakeLights())
