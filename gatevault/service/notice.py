@@ -15,7 +15,7 @@ from typing import Final
 
 from gatevault.core.settings import Settings
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 LANGUAGES: Final = ("zh", "en")
 
 

@@ -20,11 +20,11 @@ SITE = Settings(
 each_language = pytest.mark.parametrize("language", LANGUAGES)
 SAYS = {
     "zh": [
-        "门卡", "风险", "撤回", "销毁", "目的", "第 1 版", "处理者", "人脸泄露无法更换", "180 天", "十四周岁",
+        "门卡", "风险", "撤回", "销毁", "目的", "第 2 版", "处理者", "人脸泄露无法更换", "180 天", "十四周岁",
         "五次", "复制", "投诉", "不收费用", "盗走您门卡", "仅凭本设备所存内容无法解开",
     ],
     "en": [
-        "card", "risk", "withdraw", "destroyed", "Why", "notice version 1", "A leaked face cannot", "180 days",
+        "card", "risk", "withdraw", "destroyed", "Why", "notice version 2", "A leaked face cannot", "180 days",
         "Under 14", "five times", "copy", "complain", "no cost", "steals your card", "opens only with that card",
     ],
 }  # fmt: skip
@@ -64,7 +64,7 @@ def test_what_the_notice_does_not_tell_does_not_change_it(language: str) -> None
 def test_its_hash_is_of_its_text(language: str) -> None:
     shown = render(language, SITE)
     assert shown.sha256 == hashlib.sha256(shown.text.encode()).hexdigest()
-    assert (shown.language, VERSION) == (language, "1")
+    assert (shown.language, VERSION) == (language, "2")
 
 
 def test_todays_hashes_are_of_both_languages() -> None:
