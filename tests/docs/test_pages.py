@@ -23,7 +23,7 @@ def flat(section: object, prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in msgspec.structs.asdict(section).items():  # type: ignore[arg-type]
         if isinstance(value, msgspec.Struct):
-            found |= flat(value, f"{name}.")
+            found |= flat(value, f"{prefix}{name}.")
         else:
             found[prefix + name] = value
     return found
