@@ -34,7 +34,7 @@ def documented() -> dict[str, str]:
     found: dict[str, str] = {}
     for line in (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        names = re.findall(r"`([a-z_.]+)`", cells[0]) if line.startswith("| `") else []
+        names = re.findall(r"`([a-z_0-9.]+)`", cells[0]) if line.startswith("| `") else []
         defaults = re.findall(r"`([^`]+)`", cells[1]) if names else []
         section = names[0].partition(".")[0] if names else ""
         for index, name in enumerate(names):
