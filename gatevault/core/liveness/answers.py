@@ -1,8 +1,8 @@
 """From how far a head was turned, moment by moment, to how it answered each prompt.
 
 An excursion is what goes beyond `lobe` to one side and comes back below `begin`. The first answers the first
-prompt, the second the second: whoever turns without being asked has answered too early. So a head that is turned to and fro
-all the time answers nothing.
+prompt, the second the second: whoever turns without being asked has answered too early. So a head that is turned to
+and fro all the time answers nothing.
 """
 
 from __future__ import annotations

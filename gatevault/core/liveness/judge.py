@@ -58,7 +58,7 @@ class LampEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signal: float | None = None
     """Amplitude in standard errors."""
     saturated: float | None = None
-    """Share of the skin's pixels at the sensor's end."""
+    """Share of the skin at the sensor's end."""
     correlation: float | None = None
     lag_ms: float | None = None
     amplitude: float | None = None

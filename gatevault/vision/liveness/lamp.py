@@ -32,6 +32,7 @@ Grey = npt.NDArray[np.uint8]
 
 _U: Final = np.linspace(-0.8, 0.8, 41)
 _V: Final = np.linspace(-0.45, 1.3, 44)
+_SIZE: Final = (len(_U), len(_V))
 _FINE: Final = 2
 """Pixels to a cell and side while a face is brought onto the cells; averaged before its logarithm is taken."""
 
@@ -39,6 +40,11 @@ _DARK: Final = 0.004
 """Linear light below which a camera gives noise; added before a logarithm is taken."""
 _FULL: Final = 250
 """Of 255: such a pixel may be more."""
+
+_BURNT: Final = 0.1
+"""Share of a cell's pixels that may be saturated."""
+_SELDOM: Final = 0.1
+"""Share of the frames in which a cell may be so."""
 
 _WAVES: Final = 3
 """Slow cosines over the pattern's time that are not the lamp: up to 0.9 Hz."""
@@ -51,6 +57,12 @@ _EXPOSURE_MS: Final = 16.0
 _LAGS_MS: Final = np.arange(-120.0, 601.0, 10.0)
 
 _LEAST_FRAMES: Final = 14
+_FLOOR: Final = 0.1
+"""Of the usual answer: below, a cell's is noise."""
+_LEAST_CELLS: Final = 400
+"""Of some 1,100 that are skin: half a face saturated tells no relief."""
+_FAINT: Final = 0.008
+"""Linear light below which a cell is hair or shadow."""
 
 EYES_APART_M: Final = 0.063
 """Between the pupils of an adult: mean of ANSUR II, 2012; deviation 3.6 mm."""
@@ -79,8 +91,8 @@ class LampLog:
         """Linear light of the blocks beside the face, (b,) each."""
         self.middles: list[tuple[float, float]] = []
         """Where the face is, in cells."""
-        self.full: list[float] = []
-        """Share of saturated skin."""
+        self.full: list[npt.NDArray[np.bool_]] = []
+        """Cells with saturated pixels, (44, 41) each."""
         self._blocks: tuple[tuple[int, int], Any] | None = None
 
     def see(self, picture: Grey, to_cells: Floats, taken_ns: int) -> None:
@@ -88,9 +100,8 @@ class LampLog:
         inverse = cv2.invertAffineTransform(to_cells)
         fine = _cut(picture, inverse)
         grey = np.asarray(fine if fine.ndim == 2 else fine.max(axis=2), np.uint8)
-        self.full.append(
-            float((grey >= _FULL).reshape(len(_V), _FINE, len(_U), _FINE).any(axis=(1, 3))[_SKIN].mean())
-        )
+        full = np.asarray(cv2.resize((grey >= _FULL).astype(np.float32), _SIZE, interpolation=cv2.INTER_AREA))
+        self.full.append(full > _BURNT)
         self.faces.append(_cells(fine))
         fine.fill(0)
         self.besides.append(self._beside(picture, inverse))
@@ -209,23 +220,30 @@ def _measured(
     site: Site,
     apart: float,
 ) -> LampEvidence:
+    burnt = np.mean([full for full, kept in zip(log.full, chosen, strict=True) if kept], axis=0) > _SELDOM
+    cells = _SKIN & ~burnt & (faces.mean(axis=0) > np.log(_FAINT + _DARK))
+    saturated = float(burnt[_SKIN].mean())
+    if cells.sum() < _LEAST_CELLS:
+        return LampEvidence(saturated=saturated)
     slow = _slow(times)
-    mean = faces[:, _SKIN].mean(axis=1)
+    mean = faces[:, cells].mean(axis=1)
     lag, correlation = _best_lag(mean, slow, times, changes)
     lit = _lit(times, changes, lag)
     motion = np.array(log.middles)[chosen]
     motion = (motion - motion.mean(axis=0)) / max(float(motion.std()), 1.0)
     design = np.column_stack((lit, slow, motion))
-    share = np.linalg.pinv(design)[0]
+    inverse = np.linalg.pinv(design)
+    share = inverse[0]
     amplitude = float(share @ mean)
-    left = mean - design @ (np.linalg.pinv(design) @ mean)
+    left = mean - design @ (inverse @ mean)
     freedom = max(1, len(times) - design.shape[1])
     error = float(np.sqrt(np.sum(left**2) / freedom) * np.linalg.norm(share))
-    relief, gain = _relief(np.tensordot(share, faces, 1), faces.mean(axis=0), amplitude)
+    ratio = np.tensordot(share, faces, 1)
+    relief, gain = _relief(ratio, faces.mean(axis=0) - float(lit.mean()) * ratio, cells)
     predicted = float(np.log1p(site.ratio_at_1m / (site.focal * EYES_APART_M / max(apart, 1e-6)) ** 2))
     return LampEvidence(
         signal=amplitude / max(error, 1e-6),
-        saturated=float(np.quantile(np.array(log.full)[chosen], 0.9)),
+        saturated=saturated,
         correlation=correlation,
         lag_ms=lag,
         amplitude=amplitude,
@@ -261,30 +279,40 @@ def _best_lag(
 
 
 def _terms() -> Floats:
-    """Smooth light: polynomials of u and v, (c, k) over the skin's cells."""
-    u, v = (part[_SKIN] for part in np.meshgrid(_U / 0.8, (_V - 0.45) / 0.9))
-    return np.stack([u**i * v**j for i in range(_ORDER + 1) for j in range(_ORDER + 1 - i)], axis=1)
+    """Smooth light: polynomials of u and v, (44, 41, k)."""
+    u, v = np.meshgrid(_U / 0.8, (_V - 0.45) / 0.9)
+    return np.stack([u**i * v**j for i in range(_ORDER + 1) for j in range(_ORDER + 1 - i)], axis=-1)
 
 
 _SMOOTH: Final = _terms()
-_NORMALS: Final[list[Floats]] = [part[_SKIN] for part in normals(_U, _V)]
+_NORMALS: Final = normals(_U, _V)
 
 
-def _relief(ratio: Single, picture: Single, amplitude: float) -> tuple[float, float]:
-    """How like a head's the fine structure of a log ratio is: a correlation, and its size beside the expected 1."""
-    b = np.asarray(cv2.GaussianBlur(np.asarray(ratio, np.float32), (0, 0), 1.0), np.float64)[_SKIN]
-    a = np.asarray(cv2.GaussianBlur(np.asarray(picture, np.float32), (0, 0), 1.0), np.float64)[_SKIN]
-    across, down, towards = _NORMALS
-    nuisance, _ = np.linalg.qr(np.column_stack((_SMOOTH, a, a * a, across, down)))
+def _relief(ratio: Single, unlit: Single, cells: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """How like a head's the fine structure of the lamp's light is: a correlation, and its size, 1 as expected.
+
+    `ratio`: log of lit over unlit light; `unlit`: log of the latter; (44, 41), of which `cells` count. The lamp's
+    own light over the unlit, in logarithms, is smooth on paper; on a screen it is smooth less the picture that
+    shines; on a head log(n·l) comes on top.
+    """
+    b, a = (
+        np.asarray(cv2.GaussianBlur(np.asarray(part, np.float32), (0, 0), 1.0), np.float64)[cells]
+        for part in (ratio, unlit)
+    )
+    added = np.expm1(b)
+    middle = float(np.median(added))
+    if middle <= 0.0:
+        return 0.0, 0.0
+    light = np.log(np.maximum(added, _FLOOR * middle) / middle)
+    across, down, towards = (part[cells] for part in _NORMALS)
+    nuisance, _ = np.linalg.qr(np.column_stack((_SMOOTH[cells], a, a * a, across, down)))
     wanted = np.log(towards)
     wanted = wanted - nuisance @ (nuisance.T @ wanted)
-    middle, spread = np.median(b), 1.4826 * float(np.median(np.abs(b - np.median(b))))
-    b = np.clip(b, middle - 4.0 * spread, middle + 4.0 * spread)
-    left = b - nuisance @ (nuisance.T @ b)
+    spread = 1.4826 * float(np.median(np.abs(light)))
+    light = np.clip(light, -4.0 * spread, 4.0 * spread)
+    left = light - nuisance @ (nuisance.T @ light)
     length = float(np.linalg.norm(left) * np.linalg.norm(wanted))
-    slope = float(left @ wanted) / float(wanted @ wanted)
-    share = 1.0 - float(np.exp(-max(amplitude, 1e-3)))
-    return float(left @ wanted) / max(length, 1e-12), slope / share
+    return float(left @ wanted) / max(length, 1e-12), float(left @ wanted) / float(wanted @ wanted)
 
 
 def _over(log: LampLog, chosen: npt.NDArray[np.bool_], share: Floats, amplitude: float) -> float | None:

@@ -43,14 +43,20 @@ nose, whose depth tells most, and the face as far as it is skin and features and
 _APART: Final = 0.07
 """Least distance of two points, inter-eye distances."""
 
-_RING_CELL: Final = 0.22
+_RING: Final = (0.72, 0.75, 1.25)
+"""Of the face's width: where beside its middle, and where above its box, a head ends; and where its neighbourhood
+does. Below the mouth are shoulders, which move."""
+_RING_CELL: Final = 0.15
 """Of the face's width: one point in each such square beside it."""
 
 _LEAST: Final = 8
 """Points that a face's place is told from."""
 
 _WEAK: Final = 0.001
-"""Corners below this share of the strongest are noise."""
+"""Corners of a face below this share of the strongest are noise."""
+_CLEAR: Final = 6e-5
+"""And beside it corners below this strength (`cornerMinEigenVal` of the prepared picture): a camera's noise on a
+plain wall stays below half of it."""
 
 
 class Tracker:
@@ -156,18 +162,18 @@ class Tracker:
         (left, top), (right, bottom) = self._inside(np.array(((box.left, box.top), (box.right, box.bottom)), float))
         middle = (left + right) / 2
         step = _RING_CELL * width
+        inner, above_head, outer = _RING
         found: list[tuple[float, float, float]] = []
         sectors: list[int] = []
-        for y in np.arange(top - 1.25 * width, bottom - 0.15 * width, step):
-            for x in np.arange(middle - 2.0 * width, middle + 2.0 * width, step):
-                away = (x + step / 2 - middle) / width
+        for y in np.arange(top - outer * width, bottom - 0.15 * width, step):
+            for x in np.arange(middle - outer * width, middle + outer * width, step):
+                away = abs(x + step / 2 - middle) / width
                 above = (top - y - step / 2) / width
-                if abs(away) < 0.72 and above < 0.75:
+                if away < inner and above < above_head:
                     continue
-                corner = _strongest(corners, np.array(((x, y), (x + step, y + step))))
-                found.append(corner)
-                sectors.append(1 if above > 0.75 and abs(away) < 1.0 else 0 if away < 0 else 2)
-        strong = [k for k, kept in enumerate(_are_strong(found)) if kept]
+                found.append(_strongest(corners, np.array(((x, y), (x + step, y + step)))))
+                sectors.append(1 if away < inner else 0 if x + step / 2 < middle else 2)
+        strong = [k for k, (_, _, strength) in enumerate(found) if strength > _CLEAR]
         places = np.array([found[k][:2] for k in strong], np.float64).reshape(-1, 2)
         return places, np.array([sectors[k] for k in strong], np.int64)
 

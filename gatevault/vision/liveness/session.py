@@ -148,8 +148,8 @@ class Turns:
         whole = len(given) >= TURNS and all(answer.over for answer in given[:TURNS])
         if not (late or whole or unasked or self._failed(given)):
             return None
-        moved = sway(self._log.beside, tracker.alive[tracker.count :], tracker.sectors, tracker.distance)
-        return Evidence(given, unasked, self._log.log_ratio, 0.0 if moved is None else moved)
+        moved = sway(self._log.beside, self._log.alive, tracker.sectors, turns, tracker.distance)
+        return Evidence(given, unasked, self._log.log_ratio, moved)
 
     def _failed(self, given: Any) -> bool:
         return any(a.reach < 0.0 or a.begins_ms < 0.0 for a in given)

@@ -50,17 +50,20 @@ class TurnLog:
         self._before = self._after = 0.0
         self.beside: list[npt.NDArray[np.float32]] = []
         """Places of the points beside the face, frame by frame."""
+        self.alive: list[npt.NDArray[np.bool_]] = []
+        """Whether they were still followed."""
 
     def see(self, tracker: Tracker, taken_ns: int) -> None:
         """The next frame, after its points were followed."""
         alive = tracker.alive[: tracker.count]
-        self.beside.append(tracker.places[tracker.count :].copy())
         now = placed(tracker.frame, tracker.places[: tracker.count][alive])
         then = tracker.on_face[alive]
         found = parallax(then, now[:, 0] - then[:, 0])
         if found is None:
             return
         turn, before, after = found
+        self.beside.append(tracker.places[tracker.count :].copy())
+        self.alive.append(tracker.alive[tracker.count :].copy())
         self._times.append(taken_ns)
         self._turns.append(turn)
         self._before += before
