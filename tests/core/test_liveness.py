@@ -306,4 +306,3 @@ def test_excursions_never_overlap(values: list[float]) -> None:
     found = excursions(times, np.array(values), TURN)
     assert all(a.begins_ns <= b.begins_ns for a, b in pairwise(found))
     assert all(abs(each.reach) >= TURN.lobe for each in found)
-    assert all(each.over for each in found[:-1])

@@ -49,7 +49,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reach: float | None = None
     """The furthest to the side asked for, in depths (about the sine of the turn); negative to the other."""
     over: bool = False
-    """Whether the head has come back."""
+    """Whether the head is on its way back."""
 
 
 class LampEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

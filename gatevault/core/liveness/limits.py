@@ -41,10 +41,10 @@ class TurnLimits(_Limits, frozen=True):
     begin: _Positive = 0.07
     """Horizontal parallax of the generic head's depth, in depths (about the sine of the turn), up to which a head
     is at rest: it sways, and comes back a little beyond the middle."""
-    lobe: _Positive = 0.12
-    """From which it was turned: 7 degrees. A flat or bent print stays below."""
-    reach: _Positive = 0.17
-    """That an answer must reach: 10 degrees."""
+    lobe: _Positive = 0.14
+    """From which it was turned: 8 degrees. Flat prints stay below, bent ones mostly."""
+    reach: _Positive = 0.19
+    """That an answer must reach: 11 degrees."""
     log_ratio: float = 0.12
     """Least natural logarithm of the residual that a cylinder leaves to that which the head's depth leaves."""
     sway: _Positive = 0.008

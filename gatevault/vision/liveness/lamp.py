@@ -78,6 +78,8 @@ _LINEAR: Final = np.array(
 
 _BLOCK: Final = 0.2
 """Side of a block beside the face, of the face's width."""
+_SAMPLES: Final = 8
+"""Pixels of a block's side that are read."""
 
 
 class LampLog:
@@ -132,7 +134,8 @@ class LampLog:
                 ((u > 1.7) & (u < 4.0) & (v < 1.0) & (v > -2.5)) | ((v < -1.9) & (v > -3.5) & (u < 4.0)),
             )
         size, chosen = self._blocks
-        coarse = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        step = max(1, min(width // size[0], height // size[1]) // _SAMPLES)
+        coarse = cv2.resize(np.ascontiguousarray(picture[::step, ::step]), size, interpolation=cv2.INTER_AREA)
         light = _LINEAR[coarse[chosen]]
         coarse.fill(0)
         return np.asarray(light if light.ndim == 1 else light.mean(axis=1), np.float32)
@@ -305,12 +308,12 @@ def _relief(ratio: Single, unlit: Single, cells: npt.NDArray[np.bool_]) -> tuple
         return 0.0, 0.0
     light = np.log(np.maximum(added, _FLOOR * middle) / middle)
     across, down, towards = (part[cells] for part in _NORMALS)
-    nuisance, _ = np.linalg.qr(np.column_stack((_SMOOTH[cells], a, a * a, across, down)))
-    wanted = np.log(towards)
-    wanted = wanted - nuisance @ (nuisance.T @ wanted)
+    nuisance = np.column_stack((_SMOOTH[cells], a, a * a, across, down))
     spread = 1.4826 * float(np.median(np.abs(light)))
     light = np.clip(light, -4.0 * spread, 4.0 * spread)
-    left = light - nuisance @ (nuisance.T @ light)
+    both = np.column_stack((light, np.log(towards)))
+    gram = nuisance.T @ nuisance + 1e-9 * np.eye(nuisance.shape[1])
+    left, wanted = (both - nuisance @ np.linalg.solve(gram, nuisance.T @ both)).T
     length = float(np.linalg.norm(left) * np.linalg.norm(wanted))
     return float(left @ wanted) / max(length, 1e-12), float(left @ wanted) / float(wanted @ wanted)
 
