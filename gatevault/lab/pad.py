@@ -164,9 +164,13 @@ class Bench:
         return bool(against(normaliser, probe[None], template[None])[0, 0] >= self._threshold)
 
     def _enrol(self, label: str) -> Any:
-        """The template of a resident: three still looks at the rendered head. None where no face is found."""
+        """The template of a resident: still looks at the rendered head, and the portrait that it was made from.
+
+        So prints of the photograph match as well as renders do. None where no face is found.
+        """
         identity = next(each for each in self.identities.people if each.label == label)
         frames = [capture(identity, self.identities, seed) for seed in _ENROL_SEEDS]
+        frames.append(np.array(identity.portraits[0].pixels))
         rows = self.judge.embeddings(frames)
         return self._calibration.normaliser.unit(rows.mean(axis=0)) if len(rows) else None
 

@@ -206,7 +206,7 @@ def _beyond_the_face(
         angle, angles[order], reach[order], period=2.0 * np.pi
     )
     up = -np.sin(angle)
-    crown = (beyond > 1.03) & (beyond < 1.22) & (up > 0.7)
+    crown = (beyond > 1.1) & (beyond < 1.3) & (up > 0.7)
     hair = np.median(picture[crown], axis=0) if crown.any() else 0.3 * skin
     share = np.clip((up + 0.35) / 0.5, 0.0, 1.0)[..., None]
     strands = cv2.resize(grain, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
