@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from gatevault.core.errors import UsageError
-from gatevault.lab import pad, pad_page
-from gatevault.lab.pad import Outcome, PadRequest, bounded, evaluate_pad
+from gatevault.lab import pad, pad_bench, pad_page
+from gatevault.lab.pad import bounded, evaluate_pad
+from gatevault.lab.pad_bench import Outcome, PadRequest
 from gatevault.lab.pad_judge import Ruling, eyes_and_nose, moves, nods
 from gatevault.lab.presentations.people import Identities, public_domain
 from gatevault.vision import models
@@ -137,7 +138,7 @@ def test_a_presentation_goes_through_the_gates_own_eyes(
 ) -> None:
     """A resident and a print through the real detector, liveness and network; the resident's own face matches."""
     people: Identities = public_domain(models.load())
-    monkeypatch.setattr(pad.people, "public_domain", lambda *_: people)
+    monkeypatch.setattr(pad_bench.people, "public_domain", lambda *_: people)
     body = evaluate_pad(PadRequest("led", ("bona-fide", "print-moved"), n=1, split="tune", rate=12.0))
     told = body["bona_fide"]
     assert told["bpcer_one_try"]["of"] == 1
