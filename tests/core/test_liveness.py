@@ -41,6 +41,7 @@ LAMP = LampEvidence(
     lag_ms=20.0,
     amplitude=0.4,
     of_predicted=1.0,
+    texture=0.9,
     relief=0.6,
     relief_gain=0.9,
     over_surroundings=0.8,
@@ -147,7 +148,7 @@ def test_a_better_figure_elsewhere_never_saves_a_failing_one(broken: Broken, val
         assert judge(broken.tier, broken.change(best, value), LIMITS).live == alone
 
 
-RISING = ("signal", "correlation", "amplitude", "of_predicted", "relief", "relief_gain", "over_surroundings")
+RISING = ("signal", "correlation", "amplitude", "of_predicted", "texture", "relief", "relief_gain", "over_surroundings")
 
 
 @given(st.sampled_from(RISING), st.floats(-2.0, 2.0), st.floats(0.0, 2.0))

@@ -67,9 +67,12 @@ class LampLimits(_Limits, frozen=True):
     """Least log of lit over unlit skin: a phone's glass gives back 4 % of the lamp and shines itself."""
     of_predicted: _Positive = 0.25
     """Least share of the amplitude that site and distance predict, where the site was calibrated."""
-    relief: float = 0.3
+    texture: float = 0.35
+    """Least share of the face's own features in the lamp's light: skin and paper reflect it coloured as they are, a
+    screen's glass does not know what is shown behind it."""
+    relief: float = 0.2
     """Least correlation of the answer's fine structure with that of a head's normals."""
-    relief_gain: float = 0.45
+    relief_gain: float = 0.25
     """Least size of that structure: 1 is a head's before a weak lamp."""
     over_surroundings: float = 0.3
     """Least lead of the face's log amplitude over that of what surrounds it, as a share of the face's."""

@@ -170,15 +170,15 @@ def _cells(fine: Grey) -> Single:
     return np.asarray(cells, np.float32)
 
 
-def _skin() -> npt.NDArray[np.bool_]:
-    """Cells that are skin on any face: an ellipse, without the eyes and the mouth's opening."""
+def _regions() -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Cells of any face, an ellipse; and those of them that are skin: not the eyes, which blink and shine."""
     u, v = np.meshgrid(_U, _V)
     inside = (u / 0.8) ** 2 + ((v - 0.45) / 0.95) ** 2 < 1.0
     eyes = (np.abs(np.abs(u) - 0.5) < 0.26) & (np.abs(v) < 0.14)
-    return np.asarray(inside & ~eyes)
+    return np.asarray(inside), np.asarray(inside & ~eyes)
 
 
-_SKIN: Final = _skin()
+_FACE, _SKIN = _regions()
 
 
 def _lit(times_ms: Floats, edges: list[tuple[float, bool]], lag: float) -> Floats:
@@ -224,7 +224,8 @@ def _measured(
     apart: float,
 ) -> LampEvidence:
     burnt = np.mean([full for full, kept in zip(log.full, chosen, strict=True) if kept], axis=0) > _SELDOM
-    cells = _SKIN & ~burnt & (faces.mean(axis=0) > np.log(_FAINT + _DARK))
+    seen = ~burnt & (faces.mean(axis=0) > np.log(_FAINT + _DARK))
+    cells = _SKIN & seen
     saturated = float(burnt[_SKIN].mean())
     if cells.sum() < _LEAST_CELLS:
         return LampEvidence(saturated=saturated)
@@ -237,23 +238,29 @@ def _measured(
     design = np.column_stack((lit, slow, motion))
     inverse = np.linalg.pinv(design)
     share = inverse[0]
-    amplitude = float(share @ mean)
+    answer = float(share @ mean)
     left = mean - design @ (inverse @ mean)
     freedom = max(1, len(times) - design.shape[1])
     error = float(np.sqrt(np.sum(left**2) / freedom) * np.linalg.norm(share))
-    ratio = np.tensordot(share, faces, 1)
-    relief, gain = _relief(ratio, faces.mean(axis=0) - float(lit.mean()) * ratio, cells)
+    beside = _beside(log, chosen, share)
+    # A lamp darkens nothing: what is darker while it is lit tells by how much the camera shut its eye.
+    shut = min(0.0, beside or 0.0)
+    amplitude = answer - shut
+    ratio = (np.tensordot(share, faces, 1) - shut).astype(np.float32)
+    unlit = faces.mean(axis=0) - np.float32(lit.mean()) * (ratio + np.float32(shut))
+    relief, gain = _relief(ratio, unlit, cells)
     predicted = float(np.log1p(site.ratio_at_1m / (site.focal * EYES_APART_M / max(apart, 1e-6)) ** 2))
     return LampEvidence(
-        signal=amplitude / max(error, 1e-6),
+        signal=answer / max(error, 1e-6),
         saturated=saturated,
         correlation=correlation,
         lag_ms=lag,
         amplitude=amplitude,
         of_predicted=amplitude / predicted if site.ratio_at_1m > 0.0 else 1.0,
+        texture=_texture(ratio, unlit, _FACE & seen),
         relief=relief,
         relief_gain=gain,
-        over_surroundings=_over(log, chosen, share, amplitude),
+        over_surroundings=None if beside is None else 1.0 - (beside - shut) / max(amplitude, 1e-6),
     )
 
 
@@ -291,37 +298,52 @@ _SMOOTH: Final = _terms()
 _NORMALS: Final = normals(_U, _V)
 
 
-def _relief(ratio: Single, unlit: Single, cells: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """How like a head's the fine structure of the lamp's light is: a correlation, and its size, 1 as expected.
+def _light(ratio: Single, unlit: Single, cells: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """The lamp's own light over the unlit, and the unlit, in logarithms, of the `cells`.
 
-    `ratio`: log of lit over unlit light; `unlit`: log of the latter; (44, 41), of which `cells` count. The lamp's
-    own light over the unlit, in logarithms, is smooth on paper; on a screen it is smooth less the picture that
-    shines; on a head log(n·l) comes on top.
+    `ratio`: log of lit over unlit light; `unlit`: log of the latter; (44, 41). Cells that answer next to nothing,
+    or stand far out, are brought nearer.
     """
     b, a = (
         np.asarray(cv2.GaussianBlur(np.asarray(part, np.float32), (0, 0), 1.0), np.float64)[cells]
         for part in (ratio, unlit)
     )
     added = np.expm1(b)
-    middle = float(np.median(added))
-    if middle <= 0.0:
-        return 0.0, 0.0
+    middle = max(float(np.median(added)), 1e-6)
     light = np.log(np.maximum(added, _FLOOR * middle) / middle)
+    spread = 1.4826 * float(np.median(np.abs(light)))
+    return np.clip(light, -4.0 * spread, 4.0 * spread), a
+
+
+def _without(nuisance: Floats, wanted: Floats) -> Floats:
+    """Columns (c, k) without what `nuisance`, (c, m), explains of them."""
+    gram = nuisance.T @ nuisance + 1e-9 * np.eye(nuisance.shape[1])
+    return np.asarray(wanted - nuisance @ np.linalg.solve(gram, nuisance.T @ wanted))
+
+
+def _texture(ratio: Single, unlit: Single, cells: npt.NDArray[np.bool_]) -> float:
+    """By how much the lamp's light shows the picture's own features: 1 on skin and paper, 0 on a screen's glass."""
+    light, a = _light(ratio, unlit, cells)
+    left, own = _without(_SMOOTH[cells], np.column_stack((light, a))).T
+    return 1.0 + float(left @ own) / max(float(own @ own), 1e-12)
+
+
+def _relief(ratio: Single, unlit: Single, cells: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """How like a head's the fine structure of the lamp's light is: a correlation, and its size, 1 as expected.
+
+    The lamp's own light over the unlit, in logarithms, is smooth on paper; on a screen it is smooth less the
+    picture that shines; on a head log(n·l) comes on top.
+    """
+    light, a = _light(ratio, unlit, cells)
     across, down, towards = (part[cells] for part in _NORMALS)
     nuisance = np.column_stack((_SMOOTH[cells], a, a * a, across, down))
-    spread = 1.4826 * float(np.median(np.abs(light)))
-    light = np.clip(light, -4.0 * spread, 4.0 * spread)
-    both = np.column_stack((light, np.log(towards)))
-    gram = nuisance.T @ nuisance + 1e-9 * np.eye(nuisance.shape[1])
-    left, wanted = (both - nuisance @ np.linalg.solve(gram, nuisance.T @ both)).T
+    left, wanted = _without(nuisance, np.column_stack((light, np.log(towards)))).T
     length = float(np.linalg.norm(left) * np.linalg.norm(wanted))
     return float(left @ wanted) / max(length, 1e-12), float(left @ wanted) / float(wanted @ wanted)
 
 
-def _over(log: LampLog, chosen: npt.NDArray[np.bool_], share: Floats, amplitude: float) -> float | None:
-    """By how much of its own answer the face leads the blocks beside it; None without blocks."""
-    if not log.besides:
-        return None
+def _beside(log: LampLog, chosen: npt.NDArray[np.bool_], share: Floats) -> float | None:
+    """The log ratio of what is beside the face; None where nothing is."""
     blocks = np.log(np.stack([b for b, kept in zip(log.besides, chosen, strict=True) if kept]) + _DARK)
     answers: Any = share @ blocks
-    return float(1.0 - np.median(answers) / max(amplitude, 1e-6)) if answers.size else None
+    return float(np.median(answers)) if answers.size else None
