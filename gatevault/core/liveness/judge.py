@@ -49,7 +49,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reach: float | None = None
     """The furthest to the side asked for, in depths (about the sine of the turn); negative to the other."""
     over: bool = False
-    """Whether the head has come back."""
+    """Whether the head is on its way back."""
 
 
 class LampEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,14 +58,17 @@ class LampEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signal: float | None = None
     """Amplitude in standard errors."""
     saturated: float | None = None
-    """Share of the skin's pixels at the sensor's end."""
+    """Share of the skin at the sensor's end."""
     correlation: float | None = None
     lag_ms: float | None = None
     amplitude: float | None = None
     """Log of lit over unlit skin."""
     of_predicted: float | None = None
     """Share of what site and distance predict; 1 where the site was not calibrated."""
+    texture: float | None = None
+    """How much of the face's own features the lamp's light shows: 1 on skin, 0 on glass."""
     relief: float | None = None
+    """Correlation of its fine structure with that of a head's normals."""
     relief_gain: float | None = None
     """Size of the relief beside what a head's normals predict; 1 as predicted."""
     over_surroundings: float | None = None
@@ -157,6 +160,7 @@ def _lamp(evidence: LampEvidence, limits: LampLimits) -> Iterator[_Check]:
     yield _Check(evidence.lag_ms, *limits.lag_ms)
     yield _Check(evidence.amplitude, limits.amplitude)
     yield _Check(evidence.of_predicted, limits.of_predicted)
+    yield _Check(evidence.texture, limits.texture)
     yield _Check(evidence.relief, limits.relief)
     yield _Check(evidence.relief_gain, limits.relief_gain)
     yield _Check(evidence.over_surroundings, limits.over_surroundings)

@@ -41,13 +41,13 @@ class TurnLimits(_Limits, frozen=True):
     begin: _Positive = 0.07
     """Horizontal parallax of the generic head's depth, in depths (about the sine of the turn), up to which a head
     is at rest: it sways, and comes back a little beyond the middle."""
-    lobe: _Positive = 0.12
-    """From which it was turned: 7 degrees. A flat or bent print stays below."""
-    reach: _Positive = 0.20
-    """That an answer must reach: 12 degrees."""
-    log_ratio: float = 0.5
+    lobe: _Positive = 0.14
+    """From which it was turned: 8 degrees. Flat prints stay below, bent ones mostly."""
+    reach: _Positive = 0.19
+    """That an answer must reach: 11 degrees."""
+    log_ratio: float = 0.12
     """Least natural logarithm of the residual that a cylinder leaves to that which the head's depth leaves."""
-    sway: _Positive = 0.03
+    sway: _Positive = 0.008
     """Most common motion of the surroundings, in inter-eye distances: a gate's camera and what it sees stand
     still, a picture in a hand does not."""
 
@@ -55,11 +55,11 @@ class TurnLimits(_Limits, frozen=True):
 class LampLimits(_Limits, frozen=True):
     """The flickering lamp, white or infrared."""
 
-    signal: _Positive = 6.0
+    signal: _Positive = 15.0
     """Least amplitude in its own standard errors. Below, daylight drowns the lamp: unavailable."""
-    saturated: _Positive = 0.15
-    """Most of the skin's pixels at the sensor's end."""
-    correlation: float = 0.8
+    saturated: _Positive = 0.5
+    """Most of the skin at the sensor's end: the rest must tell."""
+    correlation: float = 0.92
     """Of the skin's light, freed of slow drift, with the pattern."""
     lag_ms: tuple[float, float] = (-40.0, 80.0)
     """Between pattern and answer, by the camera's time stamps: a frame's exposure, and a driver's lateness."""
@@ -67,9 +67,12 @@ class LampLimits(_Limits, frozen=True):
     """Least log of lit over unlit skin: a phone's glass gives back 4 % of the lamp and shines itself."""
     of_predicted: _Positive = 0.25
     """Least share of the amplitude that site and distance predict, where the site was calibrated."""
-    relief: float = 0.5
+    texture: float = 0.35
+    """Least share of the face's own features in the lamp's light: skin and paper reflect it coloured as they are, a
+    screen's glass does not know what is shown behind it."""
+    relief: float = 0.2
     """Least correlation of the answer's fine structure with that of a head's normals."""
-    relief_gain: float = 0.3
+    relief_gain: float = 0.25
     """Least size of that structure: 1 is a head's before a weak lamp."""
     over_surroundings: float = 0.3
     """Least lead of the face's log amplitude over that of what surrounds it, as a share of the face's."""

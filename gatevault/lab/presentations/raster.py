@@ -23,6 +23,8 @@ NEAREST: Final = 0.05
 _ROW: Final = 256
 """Fragments to a row when a texture is sampled: OpenCV's maps have two dimensions."""
 
+_LEAST_AREA: Final = 1e-6
+
 _KINDS: Final = 16
 """Powers of two among the sides of boxes: more than any picture has."""
 
@@ -65,63 +67,95 @@ def rasterise(lens: Lens, points: Floats, triangles: Ints, attributes: Floats, *
     With `cull` only triangles whose corners run anticlockwise as seen are drawn: the front of a closed mesh.
     """
     flat = lens.project(points)
-    corners = flat[triangles]
-    ahead = (points[:, 2] > NEAREST)[triangles].all(axis=1)
-    (ax, ay), (bx, by), (cx, cy) = (corners[:, i].T for i in range(3))
-    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-    low = np.maximum(np.ceil(corners.min(axis=1)), 0.0)
-    high = np.minimum(np.floor(corners.max(axis=1)), (lens.width - 1, lens.height - 1))
-    drawn = ahead & (high >= low).all(axis=1) & ((area < -1e-6) if cull else (np.abs(area) > 1e-6))
-    chosen = np.flatnonzero(drawn)
-    extent = (high[chosen] - low[chosen]).astype(np.int64) + 1
-    classes = np.ceil(np.log2(np.maximum(extent, _SMALLEST))).astype(np.int64) @ (1, _KINDS)
-    found = []
-    for kind in np.flatnonzero(np.bincount(classes)).tolist():
-        part = chosen[classes == kind]
-        wide, tall = 1 << kind % _KINDS, 1 << kind // _KINDS
-        found.append(_inside(corners[part], area[part], low[part], high[part], part, (wide, tall), lens.width))
-    if not found:
+    x, y = flat[:, 0][triangles.T], flat[:, 1][triangles.T]
+    area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
+    drawn = np.flatnonzero((area < -_LEAST_AREA) if cull else (np.abs(area) > _LEAST_AREA))
+    x, y, area = x[:, drawn], y[:, drawn], area[drawn]
+    left, right = _span(x, lens.width)
+    top, bottom = _span(y, lens.height)
+    ahead = points[:, 2] > NEAREST
+    kept = np.flatnonzero((right >= left) & (bottom >= top) & ahead[triangles[drawn]].all(axis=1))
+    if not len(kept):
         return Fragments(np.empty(0, np.int64), np.empty((0, attributes.shape[1]), np.float32))
-    places = np.concatenate([each[0] for each in found])
-    whose = np.concatenate([each[1] for each in found])
-    weights = np.concatenate([each[2] for each in found])
+    boxes = _Boxes(x[:, kept], y[:, kept], area[kept], left[kept], top[kept], right[kept], bottom[kept])
+    found = [
+        boxes.inside(np.flatnonzero(boxes.kinds == kind), kind, lens.width)
+        for kind in np.flatnonzero(np.bincount(boxes.kinds)).tolist()
+    ]
+    places, whose, first, second = (np.concatenate([each[n] for each in found]) for n in range(4))
+    owners = triangles[drawn[kept]]
     # Inverse depth is linear over the picture; so is an attribute divided by its depth.
-    near = (1.0 / np.maximum(points[:, 2], NEAREST)).astype(np.float32)
-    scaled = weights * near[triangles[whose]]
-    nearness = scaled.sum(axis=1)
+    near = (1.0 / np.maximum(points[:, 2], NEAREST)).astype(np.float32)[owners]
+    first, second, third = (
+        weight * near[:, corner][whose]
+        for corner, weight in enumerate((first, second, np.float32(1.0) - first - second))
+    )
+    nearness = first + second
+    nearness += third
     buffer = np.zeros(lens.height * lens.width, np.float32)
     np.maximum.at(buffer, places, nearness)
     seen = np.flatnonzero(nearness == buffer[places])
-    scaled = scaled[seen] / nearness[seen, None]
+    places, whose, scale = places[seen], whose[seen], np.float32(1.0) / nearness[seen]
     values = attributes.astype(np.float32)
-    owners = triangles[whose[seen]]
-    mixed = scaled[:, 0:1] * values[owners[:, 0]]
-    mixed += scaled[:, 1:2] * values[owners[:, 1]]
-    mixed += scaled[:, 2:3] * values[owners[:, 2]]
-    return Fragments(places[seen], mixed)
+    mixed = (first[seen] * scale)[:, None] * values[owners[:, 0][whose]]
+    mixed += (second[seen] * scale)[:, None] * values[owners[:, 1][whose]]
+    mixed += (third[seen] * scale)[:, None] * values[owners[:, 2][whose]]
+    return Fragments(places, mixed)
 
 
-def _inside(
-    corners: Floats, area: Floats, low: Floats, high: Floats, whose: Ints, box: tuple[int, int], row: int
-) -> tuple[Ints, Ints, npt.NDArray[np.float32]]:
-    """Pixels inside triangles whose boxes fit `box` (width, height): places, triangles, three weights."""
-    wide, tall = box
-    base = corners - low[:, None]  # small numbers, so that float32 is exact enough
-    (ax, ay), (bx, by), (cx, cy) = (base[:, i].T.astype(np.float32)[..., None, None] for i in range(3))
-    scale = (1.0 / area).astype(np.float32)[:, None, None]
-    x = np.arange(wide, dtype=np.float32)[None, None, :]
-    y = np.arange(tall, dtype=np.float32)[None, :, None]
-    first = ((bx - x) * (cy - y) - (by - y) * (cx - x)) * scale
-    second = ((cx - x) * (ay - y) - (cy - y) * (ax - x)) * scale
-    third = 1.0 - first - second
-    least = np.minimum(np.minimum(first, second), third)
-    room = (high - low).astype(np.int64)
-    inside = (least >= -_MARGIN) & (x <= room[:, 0, None, None]) & (y <= room[:, 1, None, None])
-    which, down, across = np.nonzero(inside)
-    corner = low.astype(np.int64)
-    places = (corner[which, 1] + down) * row + corner[which, 0] + across
-    weights = np.stack((first[inside], second[inside], third[inside]), axis=1)
-    return places, whose[which], weights
+def _span(places: Floats, size: int) -> tuple[Ints, Ints]:
+    """First and last whole pixel of triangles along one axis, (t,), within a picture of `size`; `places` (3, t)."""
+    low = np.minimum(np.minimum(places[0], places[1]), places[2])
+    high = np.maximum(np.maximum(places[0], places[1]), places[2])
+    return (
+        np.clip(np.ceil(low), 0, size).astype(np.int64),
+        np.clip(np.floor(high), -1, size - 1).astype(np.int64),
+    )
+
+
+class _Boxes:
+    """Triangles with their boxes: corners x, y (3, t), area twice, and the box's edges (t,)."""
+
+    def __init__(
+        self, x: Floats, y: Floats, area: Floats, left: Ints, top: Ints, right: Ints, bottom: Ints
+    ) -> None:
+        self._left, self._top = left, top
+        self._wide, self._tall = right - left, bottom - top
+        wide, tall = (np.maximum(side + 1, _SMALLEST).astype(np.float64) for side in (self._wide, self._tall))
+        self.kinds = (np.ceil(np.log2(wide)) + _KINDS * np.ceil(np.log2(tall))).astype(np.int64)
+        # Small numbers, so that float32 is exact enough.
+        self._x, self._y = (x - left).astype(np.float32), (y - top).astype(np.float32)
+        self._scale = (1.0 / area).astype(np.float32)
+
+    def inside(self, part: Ints, kind: int, row: int) -> tuple[Ints, Ints, Floats, Floats]:
+        """Pixels inside the triangles `part` of a kind: places, triangles, weights of the first two corners."""
+        wide, tall = 1 << kind % _KINDS, 1 << kind // _KINDS
+        x, y, scale = self._x[:, part], self._y[:, part], self._scale[part]
+        # A weight is linear over the box: its value at the corner, and its steps across and down.
+        first = _plane(
+            (x[1] * y[2] - y[1] * x[2]) * scale, (y[1] - y[2]) * scale, (x[2] - x[1]) * scale, wide, tall
+        )
+        second = _plane(
+            (x[2] * y[0] - y[2] * x[0]) * scale, (y[2] - y[0]) * scale, (x[0] - x[2]) * scale, wide, tall
+        )
+        inside = (first >= -_MARGIN) & (second >= -_MARGIN)
+        inside &= first + second <= 1.0 + _MARGIN
+        hits = np.flatnonzero(inside)
+        which, within = np.divmod(hits, wide * tall)
+        down, across = np.divmod(within, wide)
+        chosen = part[which]
+        room = (across <= self._wide[chosen]) & (down <= self._tall[chosen])
+        hits, chosen, across, down = hits[room], chosen[room], across[room], down[room]
+        places = (self._top[chosen] + down) * row + self._left[chosen] + across
+        return places, chosen, first.reshape(-1)[hits], second.reshape(-1)[hits]
+
+
+def _plane(base: Floats, across: Floats, down: Floats, wide: int, tall: int) -> Floats:
+    """base + across·x + down·y over boxes: shape (t, tall, wide)."""
+    x = np.arange(wide, dtype=np.float32)
+    y = np.arange(tall, dtype=np.float32)
+    rows = base[:, None] + down[:, None] * y
+    return np.asarray(rows[:, :, None] + (across[:, None] * x)[:, None, :])
 
 
 def sample(texture: Floats, across: Floats, down: Floats) -> npt.NDArray[np.float32]:

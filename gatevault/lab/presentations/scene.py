@@ -22,6 +22,10 @@ import cv2  # isort: skip  # after gatevault.vision, which sets OpenCV's limits
 
 JITTER_S: Final = 0.002
 
+_INFRARED_M: Final = 0.8
+_PALE: Final = 0.5
+"""Skin's reflectance in the near infrared."""
+
 
 class Actor(Protocol):
     """Something in the scene that may move."""
@@ -65,7 +69,8 @@ class Scene:
     def exposed(self, lit: float) -> tuple[float, float]:
         """The mean green and near-infrared light of the last actor at the beginning: what exposure is set by.
 
-        `lit`: share of the time for which the lamp was lit while the camera settled. Infrared: lit.
+        `lit`: share of the time for which the lamp was lit while the camera settled. The infrared camera's exposure
+        is for a face at 0.8 m, or less: it does not brighten what is dark.
         """
         canvas = Canvas(self.lens, self.background.sees)
         places = self.at(canvas, 0.0)
@@ -76,7 +81,9 @@ class Scene:
             colour += lit * float(canvas.led[places, 1].mean())
         if not canvas.sees.infrared:
             return colour, 0.0
-        return colour, float((canvas.infrared[places] + canvas.infrared_led[places]).mean())
+        seen = float((canvas.infrared[places] + canvas.infrared_led[places]).mean())
+        lamp = self.lights.infrared_led * (AT / _INFRARED_M) ** 2
+        return colour, max(seen, _PALE * (self.lights.infrared + lamp))
 
 
 @dataclass(frozen=True, slots=True)

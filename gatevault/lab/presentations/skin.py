@@ -206,12 +206,14 @@ def _beyond_the_face(
         angle, angles[order], reach[order], period=2.0 * np.pi
     )
     up = -np.sin(angle)
-    crown = (beyond > 1.03) & (beyond < 1.22) & (up > 0.7)
+    crown = (beyond > 1.1) & (beyond < 1.3) & (up > 0.7)
     hair = np.median(picture[crown], axis=0) if crown.any() else 0.3 * skin
     share = np.clip((up + 0.35) / 0.5, 0.0, 1.0)[..., None]
     strands = cv2.resize(grain, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
     other = (share * hair * (1.0 + 0.8 * strands) + (1.0 - share) * skin * (1.0 + 0.2 * strands)).astype(np.float32)
-    mixed = np.clip((beyond - 1.02) / 0.1, 0.0, 1.0)[..., None].astype(np.float32)
+    # The fitted mask is wider than many a face: its sides end sooner, its forehead and chin where it ends.
+    begins = 0.93 + 0.09 * np.clip((np.abs(up) - 0.3) / 0.3, 0.0, 1.0)
+    mixed = np.clip((beyond - begins) / 0.1, 0.0, 1.0)[..., None].astype(np.float32)
     return np.asarray(picture * (1.0 - mixed) + other * mixed, np.float32)
 
 

@@ -60,8 +60,8 @@ def draw(
     """One presentation of a species at a tier. The same arguments give the same pixels.
 
     `split`: "tune" or "test". `rate`: frames a second (`challenge.RATES` if None). `size`: height and width of the
-    frames. `attempt`: the same person at the same gate again, with another challenge. UsageError for a species, tier
-    or split that there is not.
+    frames. `attempt`: the same person at the same gate again, with another challenge. UsageError for a species,
+    tier or split that there is not.
     """
     if species not in SPECIES:
         raise UsageError(f"There is no species '{species}': use one of {', '.join(SPECIES)}.")

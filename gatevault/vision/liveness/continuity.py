@@ -23,11 +23,6 @@ class Continuity:
         self._total: Vector | None = None
         self._seen: set[int] = set()
 
-    @property
-    def frames(self) -> frozenset[int]:
-        """When those frames were taken in which the face was found."""
-        return frozenset(self._seen)
-
     def see(self, taken_ns: int, face: Face | None) -> Refusal | None:
         """The next frame, in the order in which they were taken."""
         if taken_ns <= self._newest_ns:

@@ -32,6 +32,7 @@ Grey = npt.NDArray[np.uint8]
 
 _U: Final = np.linspace(-0.8, 0.8, 41)
 _V: Final = np.linspace(-0.45, 1.3, 44)
+_SIZE: Final = (len(_U), len(_V))
 _FINE: Final = 2
 """Pixels to a cell and side while a face is brought onto the cells; averaged before its logarithm is taken."""
 
@@ -39,6 +40,11 @@ _DARK: Final = 0.004
 """Linear light below which a camera gives noise; added before a logarithm is taken."""
 _FULL: Final = 250
 """Of 255: such a pixel may be more."""
+
+_BURNT: Final = 0.1
+"""Share of a cell's pixels that may be saturated."""
+_SELDOM: Final = 0.1
+"""Share of the frames in which a cell may be so."""
 
 _WAVES: Final = 3
 """Slow cosines over the pattern's time that are not the lamp: up to 0.9 Hz."""
@@ -51,6 +57,12 @@ _EXPOSURE_MS: Final = 16.0
 _LAGS_MS: Final = np.arange(-120.0, 601.0, 10.0)
 
 _LEAST_FRAMES: Final = 14
+_FLOOR: Final = 0.1
+"""Of the usual answer: below, a cell's is noise."""
+_LEAST_CELLS: Final = 400
+"""Of some 1,100 that are skin: half a face saturated tells no relief."""
+_FAINT: Final = 0.008
+"""Linear light below which a cell is hair or shadow."""
 
 EYES_APART_M: Final = 0.063
 """Between the pupils of an adult: mean of ANSUR II, 2012; deviation 3.6 mm."""
@@ -66,6 +78,8 @@ _LINEAR: Final = np.array(
 
 _BLOCK: Final = 0.2
 """Side of a block beside the face, of the face's width."""
+_SAMPLES: Final = 8
+"""Pixels of a block's side that are read."""
 
 
 class LampLog:
@@ -79,8 +93,8 @@ class LampLog:
         """Linear light of the blocks beside the face, (b,) each."""
         self.middles: list[tuple[float, float]] = []
         """Where the face is, in cells."""
-        self.full: list[float] = []
-        """Share of saturated skin."""
+        self.full: list[npt.NDArray[np.bool_]] = []
+        """Cells with saturated pixels, (44, 41) each."""
         self._blocks: tuple[tuple[int, int], Any] | None = None
 
     def see(self, picture: Grey, to_cells: Floats, taken_ns: int) -> None:
@@ -88,9 +102,8 @@ class LampLog:
         inverse = cv2.invertAffineTransform(to_cells)
         fine = _cut(picture, inverse)
         grey = np.asarray(fine if fine.ndim == 2 else fine.max(axis=2), np.uint8)
-        self.full.append(
-            float((grey >= _FULL).reshape(len(_V), _FINE, len(_U), _FINE).any(axis=(1, 3))[_SKIN].mean())
-        )
+        full = np.asarray(cv2.resize((grey >= _FULL).astype(np.float32), _SIZE, interpolation=cv2.INTER_AREA))
+        self.full.append(full > _BURNT)
         self.faces.append(_cells(fine))
         fine.fill(0)
         self.besides.append(self._beside(picture, inverse))
@@ -121,7 +134,8 @@ class LampLog:
                 ((u > 1.7) & (u < 4.0) & (v < 1.0) & (v > -2.5)) | ((v < -1.9) & (v > -3.5) & (u < 4.0)),
             )
         size, chosen = self._blocks
-        coarse = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        step = max(1, min(width // size[0], height // size[1]) // _SAMPLES)
+        coarse = cv2.resize(np.ascontiguousarray(picture[::step, ::step]), size, interpolation=cv2.INTER_AREA)
         light = _LINEAR[coarse[chosen]]
         coarse.fill(0)
         return np.asarray(light if light.ndim == 1 else light.mean(axis=1), np.float32)
@@ -156,15 +170,15 @@ def _cells(fine: Grey) -> Single:
     return np.asarray(cells, np.float32)
 
 
-def _skin() -> npt.NDArray[np.bool_]:
-    """Cells that are skin on any face: an ellipse, without the eyes and the mouth's opening."""
+def _regions() -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Cells of any face, an ellipse; and those of them that are skin: not the eyes, which blink and shine."""
     u, v = np.meshgrid(_U, _V)
     inside = (u / 0.8) ** 2 + ((v - 0.45) / 0.95) ** 2 < 1.0
     eyes = (np.abs(np.abs(u) - 0.5) < 0.26) & (np.abs(v) < 0.14)
-    return np.asarray(inside & ~eyes)
+    return np.asarray(inside), np.asarray(inside & ~eyes)
 
 
-_SKIN: Final = _skin()
+_FACE, _SKIN = _regions()
 
 
 def _lit(times_ms: Floats, edges: list[tuple[float, bool]], lag: float) -> Floats:
@@ -209,30 +223,44 @@ def _measured(
     site: Site,
     apart: float,
 ) -> LampEvidence:
+    burnt = np.mean([full for full, kept in zip(log.full, chosen, strict=True) if kept], axis=0) > _SELDOM
+    seen = ~burnt & (faces.mean(axis=0) > np.log(_FAINT + _DARK))
+    cells = _SKIN & seen
+    saturated = float(burnt[_SKIN].mean())
+    if cells.sum() < _LEAST_CELLS:
+        return LampEvidence(saturated=saturated)
     slow = _slow(times)
-    mean = faces[:, _SKIN].mean(axis=1)
+    mean = faces[:, cells].mean(axis=1)
     lag, correlation = _best_lag(mean, slow, times, changes)
     lit = _lit(times, changes, lag)
     motion = np.array(log.middles)[chosen]
     motion = (motion - motion.mean(axis=0)) / max(float(motion.std()), 1.0)
     design = np.column_stack((lit, slow, motion))
-    share = np.linalg.pinv(design)[0]
-    amplitude = float(share @ mean)
-    left = mean - design @ (np.linalg.pinv(design) @ mean)
+    inverse = np.linalg.pinv(design)
+    share = inverse[0]
+    answer = float(share @ mean)
+    left = mean - design @ (inverse @ mean)
     freedom = max(1, len(times) - design.shape[1])
     error = float(np.sqrt(np.sum(left**2) / freedom) * np.linalg.norm(share))
-    relief, gain = _relief(np.tensordot(share, faces, 1), faces.mean(axis=0), amplitude)
+    beside = _beside(log, chosen, share)
+    # A lamp darkens nothing: what is darker while it is lit tells by how much the camera shut its eye.
+    shut = min(0.0, beside or 0.0)
+    amplitude = answer - shut
+    ratio = (np.tensordot(share, faces, 1) - shut).astype(np.float32)
+    unlit = faces.mean(axis=0) - np.float32(lit.mean()) * (ratio + np.float32(shut))
+    relief, gain = _relief(ratio, unlit, cells)
     predicted = float(np.log1p(site.ratio_at_1m / (site.focal * EYES_APART_M / max(apart, 1e-6)) ** 2))
     return LampEvidence(
-        signal=amplitude / max(error, 1e-6),
-        saturated=float(np.quantile(np.array(log.full)[chosen], 0.9)),
+        signal=answer / max(error, 1e-6),
+        saturated=saturated,
         correlation=correlation,
         lag_ms=lag,
         amplitude=amplitude,
         of_predicted=amplitude / predicted if site.ratio_at_1m > 0.0 else 1.0,
+        texture=_texture(ratio, unlit, _FACE & seen),
         relief=relief,
         relief_gain=gain,
-        over_surroundings=_over(log, chosen, share, amplitude),
+        over_surroundings=None if beside is None else 1.0 - (beside - shut) / max(amplitude, 1e-6),
     )
 
 
@@ -261,36 +289,61 @@ def _best_lag(
 
 
 def _terms() -> Floats:
-    """Smooth light: polynomials of u and v, (c, k) over the skin's cells."""
-    u, v = (part[_SKIN] for part in np.meshgrid(_U / 0.8, (_V - 0.45) / 0.9))
-    return np.stack([u**i * v**j for i in range(_ORDER + 1) for j in range(_ORDER + 1 - i)], axis=1)
+    """Smooth light: polynomials of u and v, (44, 41, k)."""
+    u, v = np.meshgrid(_U / 0.8, (_V - 0.45) / 0.9)
+    return np.stack([u**i * v**j for i in range(_ORDER + 1) for j in range(_ORDER + 1 - i)], axis=-1)
 
 
 _SMOOTH: Final = _terms()
-_NORMALS: Final[list[Floats]] = [part[_SKIN] for part in normals(_U, _V)]
+_NORMALS: Final = normals(_U, _V)
 
 
-def _relief(ratio: Single, picture: Single, amplitude: float) -> tuple[float, float]:
-    """How like a head's the fine structure of a log ratio is: a correlation, and its size beside the expected 1."""
-    b = np.asarray(cv2.GaussianBlur(np.asarray(ratio, np.float32), (0, 0), 1.0), np.float64)[_SKIN]
-    a = np.asarray(cv2.GaussianBlur(np.asarray(picture, np.float32), (0, 0), 1.0), np.float64)[_SKIN]
-    across, down, towards = _NORMALS
-    nuisance, _ = np.linalg.qr(np.column_stack((_SMOOTH, a, a * a, across, down)))
-    wanted = np.log(towards)
-    wanted = wanted - nuisance @ (nuisance.T @ wanted)
-    middle, spread = np.median(b), 1.4826 * float(np.median(np.abs(b - np.median(b))))
-    b = np.clip(b, middle - 4.0 * spread, middle + 4.0 * spread)
-    left = b - nuisance @ (nuisance.T @ b)
+def _light(ratio: Single, unlit: Single, cells: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """The lamp's own light over the unlit, and the unlit, in logarithms, of the `cells`.
+
+    `ratio`: log of lit over unlit light; `unlit`: log of the latter; (44, 41). Cells that answer next to nothing,
+    or stand far out, are brought nearer.
+    """
+    b, a = (
+        np.asarray(cv2.GaussianBlur(np.asarray(part, np.float32), (0, 0), 1.0), np.float64)[cells]
+        for part in (ratio, unlit)
+    )
+    added = np.expm1(b)
+    middle = max(float(np.median(added)), 1e-6)
+    light = np.log(np.maximum(added, _FLOOR * middle) / middle)
+    spread = 1.4826 * float(np.median(np.abs(light)))
+    return np.clip(light, -4.0 * spread, 4.0 * spread), a
+
+
+def _without(nuisance: Floats, wanted: Floats) -> Floats:
+    """Columns (c, k) without what `nuisance`, (c, m), explains of them."""
+    gram = nuisance.T @ nuisance + 1e-9 * np.eye(nuisance.shape[1])
+    return np.asarray(wanted - nuisance @ np.linalg.solve(gram, nuisance.T @ wanted))
+
+
+def _texture(ratio: Single, unlit: Single, cells: npt.NDArray[np.bool_]) -> float:
+    """By how much the lamp's light shows the picture's own features: 1 on skin and paper, 0 on a screen's glass."""
+    light, a = _light(ratio, unlit, cells)
+    left, own = _without(_SMOOTH[cells], np.column_stack((light, a))).T
+    return 1.0 + float(left @ own) / max(float(own @ own), 1e-12)
+
+
+def _relief(ratio: Single, unlit: Single, cells: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """How like a head's the fine structure of the lamp's light is: a correlation, and its size, 1 as expected.
+
+    The lamp's own light over the unlit, in logarithms, is smooth on paper; on a screen it is smooth less the
+    picture that shines; on a head log(n·l) comes on top.
+    """
+    light, a = _light(ratio, unlit, cells)
+    across, down, towards = (part[cells] for part in _NORMALS)
+    nuisance = np.column_stack((_SMOOTH[cells], a, a * a, across, down))
+    left, wanted = _without(nuisance, np.column_stack((light, np.log(towards)))).T
     length = float(np.linalg.norm(left) * np.linalg.norm(wanted))
-    slope = float(left @ wanted) / float(wanted @ wanted)
-    share = 1.0 - float(np.exp(-max(amplitude, 1e-3)))
-    return float(left @ wanted) / max(length, 1e-12), slope / share
+    return float(left @ wanted) / max(length, 1e-12), float(left @ wanted) / float(wanted @ wanted)
 
 
-def _over(log: LampLog, chosen: npt.NDArray[np.bool_], share: Floats, amplitude: float) -> float | None:
-    """By how much of its own answer the face leads the blocks beside it; None without blocks."""
-    if not log.besides:
-        return None
+def _beside(log: LampLog, chosen: npt.NDArray[np.bool_], share: Floats) -> float | None:
+    """The log ratio of what is beside the face; None where nothing is."""
     blocks = np.log(np.stack([b for b, kept in zip(log.besides, chosen, strict=True) if kept]) + _DARK)
     answers: Any = share @ blocks
-    return float(1.0 - np.median(answers) / max(amplitude, 1e-6)) if answers.size else None
+    return float(np.median(answers)) if answers.size else None

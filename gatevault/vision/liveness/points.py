@@ -21,7 +21,8 @@ from gatevault.vision.liveness.head import Floats, frame_of, placed
 Grey = npt.NDArray[np.uint8]
 
 FACE: Final = 120
-"""Width that the face is brought to, in pixels; a narrower one is not enlarged."""
+"""Width that a face is brought to, in pixels, if it is wider than `LARGE`."""
+LARGE: Final = 170
 
 _REACH: Final = (1.6, 1.3, 1.4)
 """Of the face's width, to both sides, above and below its box: what is looked at."""
@@ -31,10 +32,15 @@ _LEVELS: Final = 3
 _BACK: Final = 0.8
 """Pixels that a point may miss its origin by when followed back."""
 
+_SLIP: Final = 1.5
+"""Pixels by which a point may be put back to what the first frame showed."""
+
 _SMOOTH: Final = 21
 """Side in pixels of the surroundings whose mean brightness is taken away: wider than an eye."""
 
-_LOG: Final = np.array([np.log(value + 10.0) * 64.0 for value in range(256)], np.float32)
+_STEPS: Final = 32
+_LOG: Final = np.array([np.log(value + 10.0) * 64.0 * _STEPS for value in range(256)]).round().astype(np.int16)
+"""Of each grey level, `_STEPS` to a level of the prepared picture."""
 
 _FACE_AREAS: Final = ((0.36, -0.16, 0.8, 0.12), (0.8, -0.5, 1.3, 0.2))
 """u (both ways), top and bottom v, and side of the squares, inter-eye distances, of which each has one point: the
@@ -43,27 +49,39 @@ nose, whose depth tells most, and the face as far as it is skin and features and
 _APART: Final = 0.07
 """Least distance of two points, inter-eye distances."""
 
-_RING_CELL: Final = 0.22
+_RING: Final = (0.72, 0.75, 1.25)
+"""Of the face's width: where beside its middle, and where above its box, a head ends; and where its neighbourhood
+does. Below the mouth are shoulders, which move."""
+_RING_CELL: Final = 0.15
 """Of the face's width: one point in each such square beside it."""
 
 _LEAST: Final = 8
 """Points that a face's place is told from."""
 
+_ROUNDS: Final = 3
+"""Of fitting, without the points that missed by three times the median."""
+
 _WEAK: Final = 0.001
-"""Corners below this share of the strongest are noise."""
+"""Corners of a face below this share of the strongest are noise."""
+_CLEAR: Final = 1e-4
+"""And beside it corners below this strength (`cornerMinEigenVal` of the prepared picture): a camera's noise on a
+plain wall stays below half of it."""
 
 
 class Tracker:
     """Follows points from the frame that it was made with. `wipe` overwrites what it holds of pictures."""
 
-    def __init__(self, pixels: Pixels, box: Box, five: Points) -> None:
-        """`five`: the face's points in pixels of the frame. ValueError where they fall together."""
+    def __init__(self, pixels: Pixels, box: Box, five: Points, *, around: bool = True) -> None:
+        """`five`: the face's points in pixels of the frame; `around`: whether to follow what is beside it, too.
+
+        ValueError where the points fall together.
+        """
         frame_of(five)
         height, width = pixels.shape[:2]
         reach = [share * box.width for share in _REACH]
         self._left, self._right = max(0, int(box.left - reach[0])), min(width, int(box.right + reach[0]))
         self._top, self._bottom = max(0, int(box.top - reach[1])), min(height, int(box.bottom + reach[2]))
-        self._scale = min(1.0, FACE / box.width)
+        self._scale = 1.0 if box.width <= LARGE else FACE / box.width
         self._shape = pixels.shape
         working = self.cut(pixels)
         self._picture = _prepared(working)
@@ -77,7 +95,7 @@ class Tracker:
         corners = cv2.cornerMinEigenVal(self._picture, 5, ksize=3)
         self.on_face = self._spread_on_face(corners)
         """Where the face's points were in the first frame, as u and v: shape (n, 2)."""
-        beside, self.sectors = self._spread_beside(corners, box)
+        beside, self.sectors = self._spread_beside(corners, box if around else None)
         corners.fill(0.0)
         inverse = cv2.invertAffineTransform(self.frame)
         on_face = placed(inverse, self.on_face)
@@ -85,6 +103,8 @@ class Tracker:
         self.places = np.concatenate((on_face, beside)).astype(np.float32)
         """Of all points, the face's first, in the working picture: shape (n + m, 2)."""
         self.alive = np.ones(len(self.places), np.bool_)
+        self._first = self._picture.copy()
+        self._first_places = self.places[: self.count].copy()
 
     def cut(self, pixels: Pixels) -> Pixels:
         """The working picture of a frame, RGB; the caller wipes it. ValueError for a frame of another size."""
@@ -94,7 +114,8 @@ class Tracker:
         if self._scale == 1.0:
             return part.copy()
         size = (max(32, round(part.shape[1] * self._scale)), max(32, round(part.shape[0] * self._scale)))
-        return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+        finely = cv2.INTER_LINEAR if self._scale > 0.5 else cv2.INTER_AREA
+        return np.asarray(cv2.resize(part, size, interpolation=finely), np.uint8)
 
     def follow(self, working: Pixels) -> None:
         """Find the points in the next frame's working picture."""
@@ -109,6 +130,27 @@ class Tracker:
         self.places = np.asarray(found[:, 0, :], np.float32)
         self._picture.fill(0)
         self._picture = now
+        self._refine()
+
+    def _refine(self) -> None:
+        """Look for the face's points as the first frame showed them, near where they were followed to.
+
+        From frame to frame a point slips a little on a face that turns; by this it finds back when the face does.
+        """
+        count = self.count
+        guess_before = self.places[:count, None, :]
+        guess = guess_before.copy()
+        found, good, _ = cv2.calcOpticalFlowPyrLK(
+            self._first,
+            self._picture,
+            self._first_places[:, None, :],
+            guess,
+            winSize=_WINDOW,
+            maxLevel=0,
+            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+        )
+        near = (good[:, 0] == 1) & (np.abs(found - guess_before).max(axis=(1, 2)) < _SLIP)
+        self.places[:count][near] = found[near, 0]
 
     def face_frame(self) -> Floats | None:
         """The affine matrix (2, 3) from the working picture now to u and v; None where too few points are left."""
@@ -117,16 +159,17 @@ class Tracker:
             return None
         now, then = self.places[: self.count][alive].astype(np.float64), self.on_face[alive]
         terms = np.column_stack((now, np.ones(len(now))))
-        kept = np.ones(len(now), np.bool_)
-        for _ in range(3):
-            fitted, *_ = np.linalg.lstsq(terms[kept], then[kept], rcond=None)
-            missed = np.linalg.norm(terms @ fitted - then, axis=1)
-            kept = missed <= max(3.0 * float(np.median(missed)), 1e-6)
+        weight = np.ones(len(now))
+        for _ in range(_ROUNDS):
+            weighed = terms.T * weight
+            fitted = np.linalg.solve(weighed @ terms + 1e-9 * np.eye(3), weighed @ then)
+            missed = np.abs(terms @ fitted - then).max(axis=1)
+            weight = (missed <= max(3.0 * float(np.median(missed)), 1e-6)).astype(np.float64)
         return np.asarray(fitted.T)
 
     def wipe(self) -> None:
         """Overwrite the picture and the points."""
-        for held in (self._picture, self.places, self.on_face):
+        for held in (self._picture, self._first, self.places, self._first_places, self.on_face):
             held.fill(0)
 
     def from_view(self, width: int) -> Floats:
@@ -150,24 +193,28 @@ class Tracker:
         kept = _apart(_not_weak(found), _APART * self.distance)
         return placed(self.frame, np.array(kept, np.float64).reshape(-1, 2))
 
-    def _spread_beside(self, corners: npt.NDArray[np.float32], box: Box) -> tuple[Floats, npt.NDArray[np.int64]]:
+    def _spread_beside(
+        self, corners: npt.NDArray[np.float32], box: Box | None
+    ) -> tuple[Floats, npt.NDArray[np.int64]]:
         """Corners beside the head and above it, and the sector of each: 0 the picture's left, 1 above, 2 right."""
+        if box is None:
+            return np.empty((0, 2)), np.empty(0, np.int64)
         width = box.width * self._scale
         (left, top), (right, bottom) = self._inside(np.array(((box.left, box.top), (box.right, box.bottom)), float))
         middle = (left + right) / 2
         step = _RING_CELL * width
+        inner, above_head, outer = _RING
         found: list[tuple[float, float, float]] = []
         sectors: list[int] = []
-        for y in np.arange(top - 1.25 * width, bottom - 0.15 * width, step):
-            for x in np.arange(middle - 2.0 * width, middle + 2.0 * width, step):
-                away = (x + step / 2 - middle) / width
+        for y in np.arange(top - outer * width, bottom - 0.15 * width, step):
+            for x in np.arange(middle - outer * width, middle + outer * width, step):
+                away = abs(x + step / 2 - middle) / width
                 above = (top - y - step / 2) / width
-                if abs(away) < 0.72 and above < 0.75:
+                if away < inner and above < above_head:
                     continue
-                corner = _strongest(corners, np.array(((x, y), (x + step, y + step))))
-                found.append(corner)
-                sectors.append(1 if above > 0.75 and abs(away) < 1.0 else 0 if away < 0 else 2)
-        strong = [k for k, kept in enumerate(_are_strong(found)) if kept]
+                found.append(_strongest(corners, np.array(((x, y), (x + step, y + step)))))
+                sectors.append(1 if away < inner else 0 if x + step / 2 < middle else 2)
+        strong = [k for k, (_, _, strength) in enumerate(found) if strength > _CLEAR]
         places = np.array([found[k][:2] for k in strong], np.float64).reshape(-1, 2)
         return places, np.array([sectors[k] for k in strong], np.int64)
 
@@ -178,11 +225,10 @@ def _prepared(working: Pixels) -> Grey:
     light = cv2.LUT(grey, _LOG)
     slow = cv2.boxFilter(light, -1, (_SMOOTH, _SMOOTH))
     cv2.subtract(light, slow, light)
-    cv2.add(light, 128.0, light)
-    made = np.asarray(np.clip(light, 0.0, 255.0), np.uint8)
+    made = cv2.convertScaleAbs(light, alpha=1.0 / _STEPS, beta=128.0)
     for held in (grey, light, slow):
         held.fill(0)
-    return made
+    return np.asarray(made, np.uint8)
 
 
 def _strongest(corners: npt.NDArray[np.float32], edges: npt.NDArray[Any]) -> tuple[float, float, float]:

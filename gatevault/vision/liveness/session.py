@@ -17,7 +17,7 @@ from gatevault.vision.liveness.infrared import level, structure
 from gatevault.vision.liveness.lamp import LampLog, Single, face_cells, measure
 from gatevault.vision.liveness.points import Tracker
 from gatevault.vision.liveness.surround import sway
-from gatevault.vision.liveness.turn import TurnLog
+from gatevault.vision.liveness.turn import LEAST_POINTS, TurnLog
 
 FRONTAL: Final = 0.16
 """Of the nose beside the middle, in inter-eye distances: up to there the generic head fits (about 12 degrees)."""
@@ -36,6 +36,14 @@ class Session(Protocol):
     @property
     def ready(self) -> bool:
         """Whether the challenge may begin."""
+
+    @property
+    def followed(self) -> bool:
+        """Whether points of the face are followed by now."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether they were lost, as they are when another face, or a picture, takes the face's place."""
 
     def see(
         self,
@@ -72,13 +80,18 @@ def open_session(tier: Tier, limits: Limits, site: Site) -> Session:
 class _Followed:
     """A tracker that begins with the first frontal face."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, around: bool) -> None:
         self.tracker: Tracker | None = None
         self.frames = 0
+        self._around = around
 
     @property
     def ready(self) -> bool:
         return self.tracker is not None and self.frames >= 2
+
+    @property
+    def broken(self) -> bool:
+        return self.tracker is not None and int(self.tracker.alive[: self.tracker.count].sum()) < LEAST_POINTS
 
     def follow(self, pixels: Pixels, face: Face | None, landmarks: Points | None) -> Pixels | None:
         """The frame's working picture, whose caller wipes it, once the tracker has begun."""
@@ -89,7 +102,7 @@ class _Followed:
             try:
                 if abs(turned(five)) > FRONTAL:
                     return None
-                self.tracker = Tracker(pixels, face.box, five)
+                self.tracker = Tracker(pixels, face.box, five, around=self._around)
             except ValueError:
                 return None
             self.frames = 1
@@ -109,13 +122,21 @@ class Turns:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits.turn
-        self._followed = _Followed()
+        self._followed = _Followed(around=True)
         self._prompts: list[Prompt] = []
         self._log = TurnLog()
 
     @property
     def ready(self) -> bool:
         return self._followed.ready
+
+    @property
+    def followed(self) -> bool:
+        return self._followed.tracker is not None
+
+    @property
+    def broken(self) -> bool:
+        return self._followed.broken
 
     def see(
         self,
@@ -148,8 +169,8 @@ class Turns:
         whole = len(given) >= TURNS and all(answer.over for answer in given[:TURNS])
         if not (late or whole or unasked or self._failed(given)):
             return None
-        moved = sway(self._log.beside, tracker.alive[tracker.count :], tracker.sectors, tracker.distance)
-        return Evidence(given, unasked, self._log.log_ratio, 0.0 if moved is None else moved)
+        moved = sway(self._log.beside, self._log.alive, tracker.sectors, turns, tracker.distance)
+        return Evidence(given, unasked, self._log.log_ratio, moved)
 
     def _failed(self, given: Any) -> bool:
         return any(a.reach < 0.0 or a.begins_ms < 0.0 for a in given)
@@ -165,7 +186,7 @@ class Flicker:
     def __init__(self, lamp: Lamp, site: Site) -> None:
         self._lamp = lamp
         self._site = site
-        self._followed = _Followed()
+        self._followed = _Followed(around=False)
         self._edges: list[Edge] = []
         self._log = LampLog()
         self._colour: list[Single] = []
@@ -173,6 +194,14 @@ class Flicker:
     @property
     def ready(self) -> bool:
         return self._followed.ready
+
+    @property
+    def followed(self) -> bool:
+        return self._followed.tracker is not None
+
+    @property
+    def broken(self) -> bool:
+        return self._followed.broken
 
     def see(
         self,

@@ -40,7 +40,11 @@ class NotLive:
 
 
 class LiveTrack:
-    """The frames of a track that lives. Made by `Track` alone."""
+    """The frames of a track that lives. Made by `Track` alone.
+
+    It covers the frames through which the face's own points were followed without a break, up to the judgement, and
+    whose vectors agreed: whoever is exchanged for a picture before, between or afterwards is not covered.
+    """
 
     __slots__ = ("_frames", "tier")
 
@@ -51,7 +55,7 @@ class LiveTrack:
         self._frames: Final = frames
 
     def covers(self, taken_ns: int) -> bool:
-        """Whether the frame taken at that time is one of the track's, with the face found in it."""
+        """Whether the embedding of the frame taken at that time may be released."""
         return taken_ns in self._frames
 
 
@@ -70,7 +74,10 @@ class Track:
         self._continuity = Continuity(self._limits.track, same_person)
         self._session: Session = open_session(tier, self._limits, site or Site())
         self._refusal: Refusal | None = None
-        self._passed = False
+        self._passed: LiveTrack | None = None
+        self._shape: tuple[int, ...] = ()
+        self._followed: set[int] = set()
+        self._agreed: set[int] = set()
         self.evidence = Evidence()
         """What the last verdict rested on; for the bench."""
 
@@ -87,10 +94,20 @@ class Track:
         `infrared`: shape (height, width) of the same view, at any scale. `landmarks`: dlib's five, shape (5, 2),
         where the detector gives no points. Nothing of the arguments is kept.
         """
-        if self._refusal is None:
-            self._refusal = self._continuity.see(taken_ns, face)
-        if self._refusal is None:
-            self._session.see(pixels, infrared, taken_ns, face, landmarks)
+        if self._refusal is not None or self._passed is not None:
+            return
+        if self._shape not in ((), pixels.shape):
+            self._refusal = Refusal.LOST_TRACK
+            return
+        self._shape = pixels.shape
+        self._refusal = self._continuity.see(taken_ns, face)
+        if self._refusal is not None:
+            return
+        self._session.see(pixels, infrared, taken_ns, face, landmarks)
+        if self._session.broken:
+            self._refusal = Refusal.LOST_TRACK
+        elif face is not None and self._session.followed:
+            self._followed.add(taken_ns)
 
     def prompt(self, prompt: Prompt) -> None:
         """A light went on; told at any time, also after frames that were taken later."""
@@ -101,29 +118,36 @@ class Track:
         self._session.edge(edge)
 
     def vector(self, taken_ns: int, vector: Vector) -> None:
-        """The unit embedding of the face in the frame taken at that time. Its copy is overwritten by `forget`."""
-        if self._refusal is None:
-            self._refusal = self._continuity.vector(taken_ns, vector)
+        """The unit embedding of the face in the frame taken at that time: of the same person as those before it?
+
+        Its copy is overwritten by `forget`. ValueError for a frame that is none of the track's.
+        """
+        if self._refusal is not None or self._passed is not None:
+            return
+        self._refusal = self._continuity.vector(taken_ns, vector)
+        if self._refusal is None and taken_ns in self._followed:
+            self._agreed.add(taken_ns)
 
     def verdict(self, now_ns: int) -> Verdict:
-        """What is known at that time. NotLive is final; LiveTrack as long as the track is not broken."""
-        if self._refusal is None:
+        """What is known at that time. What is decided stays."""
+        if self._refusal is None and self._passed is None:
             self._refusal = self._continuity.lost(now_ns)
-        if self._refusal is None and not self._passed:
+        if self._refusal is None and self._passed is None:
             evidence = self._session.evidence(now_ns)
             if evidence is None:
                 return Pending(self._session.ready)
             self.evidence = evidence
             self._refusal = judge(self._tier, evidence, self._limits).refusal
-            self._passed = self._refusal is None
+            if self._refusal is None:
+                self._passed = LiveTrack(_OURS, self._tier, frozenset(self._agreed))
             self._session.forget()
-        if self._refusal is not None:
-            return NotLive(self._refusal)
-        return LiveTrack(_OURS, self._tier, self._continuity.frames)
+        if self._passed is not None:
+            return self._passed
+        return NotLive(self._refusal or Refusal.NOT_LIVE)
 
     def forget(self) -> None:
-        """Overwrite everything held of pixels and vectors. The track is over: NotLive from here on."""
+        """Overwrite everything held of pixels and vectors. An undecided track is NotLive from here on."""
         self._session.forget()
         self._continuity.forget()
-        if self._refusal is None:
+        if self._refusal is None and self._passed is None:
             self._refusal = Refusal.LOST_TRACK

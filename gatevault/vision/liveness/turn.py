@@ -28,6 +28,8 @@ _WINDOW: Final = 3
 """Frames whose median is taken: single slips of the tracker go."""
 
 _ROUNDS: Final = 3
+_RIDGE: Final = 1e-12
+"""Keeps the fit defined where points lie in a line; a millionth of an inter-eye distance."""
 _ROBUST: Final = 2.0
 """Points whose residual is this many times the median's are weighed down: they slid along an edge."""
 
@@ -50,17 +52,20 @@ class TurnLog:
         self._before = self._after = 0.0
         self.beside: list[npt.NDArray[np.float32]] = []
         """Places of the points beside the face, frame by frame."""
+        self.alive: list[npt.NDArray[np.bool_]] = []
+        """Whether they were still followed."""
 
     def see(self, tracker: Tracker, taken_ns: int) -> None:
         """The next frame, after its points were followed."""
         alive = tracker.alive[: tracker.count]
-        self.beside.append(tracker.places[tracker.count :].copy())
         now = placed(tracker.frame, tracker.places[: tracker.count][alive])
         then = tracker.on_face[alive]
         found = parallax(then, now[:, 0] - then[:, 0])
         if found is None:
             return
         turn, before, after = found
+        self.beside.append(tracker.places[tracker.count :].copy())
+        self.alive.append(tracker.alive[tracker.count :].copy())
         self._times.append(taken_ns)
         self._turns.append(turn)
         self._before += before
@@ -99,14 +104,16 @@ def parallax(places: Floats, displacements: Floats) -> tuple[float, float, float
     terms = np.column_stack((sheet(places), depth(places), displacements))
     weight = np.ones(count)
     for _ in range(_ROUNDS):
-        root = np.sqrt(weight)
-        # Of the triangle, the last two columns are depth and displacements, freed of the sheet.
-        triangle = np.asarray(np.linalg.qr(terms * root[:, None], mode="r"))
-        head, with_head, alone = triangle[-2, -2], triangle[-2, -1], triangle[-1, -1]
-        if abs(head) < 1e-9:
+        # The last rows of the triangle are depth and displacements, freed of the sheet.
+        gram = (terms * weight[:, None]).T @ terms
+        gram[np.diag_indices_from(gram)] += _RIDGE
+        try:
+            triangle = np.linalg.cholesky(gram)
+        except np.linalg.LinAlgError:
             return None
-        solved = np.linalg.solve(triangle[:-1, :-1], triangle[:-1, -1])
+        head, with_head, alone = triangle[-2, -2], triangle[-1, -2], triangle[-1, -1]
+        solved = np.linalg.solve(triangle[:-1, :-1].T, triangle[-1, :-1])
         left = np.abs(displacements - terms[:, :-1] @ solved)
-        weight = np.minimum(1.0, (_ROBUST * max(float(np.median(left)), 1e-6) / np.maximum(left, 1e-9)) ** 2)
-    total = float(np.sum(root**2))
-    return float(with_head / head), float(with_head**2 + alone**2) / total, float(alone**2) / total
+        used, middle = float(weight.sum()), max(float(np.median(left)), 1e-6)
+        weight = np.minimum(1.0, (_ROBUST * middle / np.maximum(left, 1e-9)) ** 2)
+    return float(with_head / head), float(with_head**2 + alone**2) / used, float(alone**2) / used
