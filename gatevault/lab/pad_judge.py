@@ -23,13 +23,13 @@ from gatevault.core.errors import GateVaultError
 from gatevault.core.liveness import Edge, Lamp, Prompt, Side, Tier
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import Vector
-from gatevault.lab.presentations.presentation import Presentation
 from gatevault.vision.detect import Face, Points, has_rival, in_zone
 from gatevault.vision.embed import NoVectorError, View
 from gatevault.vision.engine import FaceEngine
 from gatevault.vision.frame import Pixels
 from gatevault.vision.liveness import LiveTrack, NotLive, Track
 from gatevault.vision.models import Models
+from gatevault.vision.recorded import Presentation
 from gatevault.vision.weights import read_file
 from gatevault.vision.yunet import YunetDetector
 

@@ -24,11 +24,11 @@ from gatevault.core.calibration import Calibration
 from gatevault.core.errors import CameraError, UsageError
 from gatevault.lab.pad_judge import GateJudge
 from gatevault.lab.presentations.challenge import LED, RATES, RGB, Challenge, draw_challenge
-from gatevault.lab.presentations.presentation import Presentation
 from gatevault.lab.presentations.scene import moments
 from gatevault.vision.frame import Pixels
 from gatevault.vision.models import Models
 from gatevault.vision.pictures import PICTURE_SUFFIXES, ClipCamera, read_picture
+from gatevault.vision.recorded import Presentation
 
 _LONGEST: Final = 960
 CLIP_S: Final = 0.1

@@ -148,7 +148,16 @@ def test_a_better_figure_elsewhere_never_saves_a_failing_one(broken: Broken, val
         assert judge(broken.tier, broken.change(best, value), LIMITS).live == alone
 
 
-RISING = ("signal", "correlation", "amplitude", "of_predicted", "texture", "relief", "relief_gain", "over_surroundings")
+RISING = (
+    "signal",
+    "correlation",
+    "amplitude",
+    "of_predicted",
+    "texture",
+    "relief",
+    "relief_gain",
+    "over_surroundings",
+)
 
 
 @given(st.sampled_from(RISING), st.floats(-2.0, 2.0), st.floats(0.0, 2.0))

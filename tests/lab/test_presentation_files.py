@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gatevault.lab.presentations import presentation as files
-from gatevault.lab.presentations.presentation import Presentation, PresentationError, load, save
+from gatevault.vision.recorded import Presentation, PresentationError, load, save
 
 FRAMES = np.random.default_rng(1).integers(0, 256, (5, 6, 8, 3), dtype=np.uint8)
 TIMES = np.array((0.0, 0.1, 0.2, 0.35, 0.4))
