@@ -172,10 +172,10 @@ def _watch(
         if stop():
             return LookEnd.STOPPED
         if clock() >= deadline:
-            return LookEnd.LIMIT
+            return _over(LookEnd.LIMIT, seen, clock)
         frame = camera.read()
         if frame is None:
-            return LookEnd.END_OF_FILE
+            return _over(LookEnd.END_OF_FILE, seen, clock)
         try:
             if not _is_fresh(frame, look.trigger_ns, clock(), settings.max_frame_age_ms):
                 seen.stale += 1
@@ -190,6 +190,12 @@ def _watch(
                 return LookEnd.NOT_LIVE
         finally:
             frame.wipe()
+
+
+def _over(end: LookEnd, seen: _Seen, clock: Callable[[], int]) -> LookEnd:
+    """No frame comes any more: what the last ones told."""
+    seen.refusal = seen.release.end(clock())
+    return end if seen.refusal is None else LookEnd.NOT_LIVE
 
 
 def _is_fresh(frame: Frame, trigger_ns: int, now_ns: int, max_age_ms: int) -> bool:

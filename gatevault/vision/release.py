@@ -27,6 +27,9 @@ ones have told whether it still is the same person, and go."""
 APART_NS: Final = 150_000_000
 """Between two frames whose vectors are kept: pictures a moment apart tell nothing new, and embedding costs most."""
 
+AFTER_NS: Final = 200_000_000
+"""How long after the last frame the verdict is asked for: a pattern is judged a little after its end."""
+
 FRONTAL: Final = 0.2
 """Yaw up to which a face is embedded during a challenge, in inter-eye distances: a turned head is unlike itself."""
 
@@ -64,6 +67,9 @@ class Release(Protocol):
     def settle(self, now_ns: int) -> Refusal | None:
         """Let go what may leave; why the look ends, where somebody was asked and does not live."""
 
+    def end(self, now_ns: int) -> Refusal | None:
+        """As `settle`, when no frame comes any more: whoever was asked and is not found alive has not answered."""
+
     def told(self, light: Prompt | Edge) -> None:
         """A light that asks went on, or the lamp was driven: told at any time, also after frames taken later."""
 
@@ -96,6 +102,9 @@ class Unchecked:
             seen.wipe()
 
     def settle(self, now_ns: int) -> Refusal | None:
+        return None
+
+    def end(self, now_ns: int) -> Refusal | None:
         return None
 
     def told(self, light: Prompt | Edge) -> None:
@@ -149,6 +158,12 @@ class Checked:
             self._release(verdict)
             return None
         return self._refused(verdict)
+
+    def end(self, now_ns: int) -> Refusal | None:
+        refusal = self.settle(now_ns + AFTER_NS)
+        if refusal is None and self._begun and isinstance(self._track.verdict(now_ns + AFTER_NS), Pending):
+            return Refusal.TOO_LATE
+        return refusal
 
     def _release(self, track: LiveTrack) -> None:
         while self._kept:
