@@ -149,14 +149,8 @@ def test_a_better_figure_elsewhere_never_saves_a_failing_one(broken: Broken, val
 
 
 RISING = (
-    "signal",
-    "correlation",
-    "amplitude",
-    "of_predicted",
-    "texture",
-    "relief",
-    "relief_gain",
-    "over_surroundings",
+    *("signal", "correlation", "amplitude", "of_predicted"),
+    *("texture", "relief", "relief_gain", "over_surroundings"),
 )
 
 
@@ -167,7 +161,10 @@ def test_more_of_what_a_head_shows_never_turns_a_live_face_away(name: str, value
 
 
 def test_a_drowned_lamp_says_so_rather_than_that_nobody_lives() -> None:
-    assert refusal(Tier.LED, Evidence(lamp=with_lamp(signal=1.0, correlation=0.1))) is Refusal.LAMP_DROWNED
+    faint = with_lamp(signal=1.0, correlation=0.1, amplitude=0.01)
+    assert refusal(Tier.LED, Evidence(lamp=faint)) is Refusal.LAMP_DROWNED
+    flickering = with_lamp(signal=3.0, correlation=0.4, amplitude=0.2)
+    assert refusal(Tier.LED, Evidence(lamp=flickering)) is Refusal.NOT_LIVE
     assert refusal(Tier.LED, Evidence(lamp=with_lamp(saturated=0.9))) is Refusal.LAMP_DROWNED
 
 

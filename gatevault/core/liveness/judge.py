@@ -154,11 +154,13 @@ def _turns(evidence: Evidence, limits: TurnLimits) -> Iterator[_Check]:
 
 def _lamp(evidence: LampEvidence, limits: LampLimits) -> Iterator[_Check]:
     drowned = Refusal.LAMP_DROWNED
+    # Light that changes a lot and does not follow is no daylight: a screen.
+    steady = evidence.amplitude is None or not evidence.amplitude >= limits.amplitude
     yield _Check(evidence.saturated, most=limits.saturated, failed=drowned)
-    yield _Check(evidence.signal, limits.signal, failed=drowned)
+    yield _Check(evidence.signal, limits.signal, failed=drowned if steady else Refusal.NOT_LIVE)
+    yield _Check(evidence.amplitude, limits.amplitude, failed=drowned)
     yield _Check(evidence.correlation, limits.correlation)
     yield _Check(evidence.lag_ms, *limits.lag_ms)
-    yield _Check(evidence.amplitude, limits.amplitude)
     yield _Check(evidence.of_predicted, limits.of_predicted)
     yield _Check(evidence.texture, limits.texture)
     yield _Check(evidence.relief, limits.relief)
