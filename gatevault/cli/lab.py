@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from gatevault.cli.output import Json, answer, plain_errors, say
+from gatevault.core.errors import UsageError
 
 
 class Model(StrEnum):
@@ -17,6 +18,14 @@ class Model(StrEnum):
     DLIB = "dlib"
     MOBILEFACENET = "mobilefacenet"
     FUSED = "fused"
+
+
+class PadTier(StrEnum):
+    """Tiers that presentations are made for."""
+
+    RGB = "rgb"
+    LED = "rgb+led"
+    IR = "rgb+ir"
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +45,12 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def evaluate(
-        path: Annotated[Path, typer.Argument(help="An .npz of embeddings, or a folder of people's photographs.")],
+        path: Annotated[
+            Path | None,
+            typer.Argument(
+                help="An .npz of embeddings, or a folder of people's photographs (for --pad: portraits)."
+            ),
+        ] = None,
         model: Annotated[Model, typer.Option(help="Whose errors.")] = Model.DLIB,
         residents: Annotated[int | None, typer.Option(min=1, help="How many residents there are.")] = None,
         fpir: Annotated[
@@ -66,13 +80,36 @@ def register(app: typer.Typer) -> None:
         walk_up: Annotated[
             bool, typer.Option("--walk-up", help="Walk the photographs up to a real bench daemon, end to end.")
         ] = False,
+        pad: Annotated[
+            bool, typer.Option("--pad", help="Rendered prints, screens and relays before the gate's liveness.")
+        ] = False,
+        tier: Annotated[PadTier, typer.Option(help="With --pad: what is checked.")] = PadTier.LED,
+        species: Annotated[str, typer.Option(help="With --pad: names, parted by commas; else all.")] = "",
+        n: Annotated[int, typer.Option(min=1, max=100_000, help="With --pad: presentations a species.")] = 600,
+        split: Annotated[str, typer.Option(help="With --pad: tune or test.")] = "test",
+        rate: Annotated[float | None, typer.Option(help="With --pad: frames a second.")] = None,
+        jobs: Annotated[int, typer.Option(min=1, max=16, help="With --pad: processes.")] = 1,
+        mesh: Annotated[Path | None, typer.Option(help="With --pad: folder of the morphable head.")] = None,
+        yunet: Annotated[Path | None, typer.Option(help="With --pad: YuNet's file.")] = None,
+        kept: Annotated[
+            Path | None,
+            typer.Option(help="With --pad: a file that keeps outcomes; a run goes on from it."),
+        ] = None,
+        real: Annotated[Path | None, typer.Option(help="With --pad: folder of real clips and pictures.")] = None,
         as_json: Json = False,
     ) -> None:
-        """How often it is wrong: FPIR and FNIR with intervals, thresholds, rates by group."""
-        from gatevault.lab import evaluate as lab
-
-        request = lab.Request(model.value, residents, fpir, fmr, frames, draws, fit)
+        """How often it is wrong: FPIR and FNIR with intervals, thresholds, rates by group; APCER and BPCER (--pad)."""
         with plain_errors(as_json):
+            if pad:
+                _pad(_PadOptions(path, tier, species, n, split, rate, jobs, mesh, yunet, kept, real), page, as_json)
+                return
+            if path is None:
+                raise UsageError(
+                    "What is to be evaluated? Name an .npz of embeddings, a folder of photographs, or --pad."
+                )
+            from gatevault.lab import evaluate as lab
+
+            request = lab.Request(model.value, residents, fpir, fmr, frames, draws, fit)
             if walk_up:
                 from gatevault.lab.end_to_end import end_to_end
 
@@ -99,3 +136,49 @@ def register(app: typer.Typer) -> None:
 
         with plain_errors(as_json):
             answer(measure(yunet=yunet), as_json)
+
+
+class _PadOptions(NamedTuple):
+    """What `evaluate --pad` was given."""
+
+    portraits: Path | None
+    tier: PadTier
+    species: str
+    n: int
+    split: str
+    rate: float | None
+    jobs: int
+    mesh: Path | None
+    yunet: Path | None
+    kept: Path | None
+    real: Path | None
+
+
+def _pad(given: _PadOptions, page: Path | None, as_json: bool) -> None:
+    """Liveness, attack by attack. UsageError, GateVaultError."""
+    from gatevault.lab import pad_page
+    from gatevault.lab.pad import evaluate_pad
+    from gatevault.lab.pad_bench import PadRequest
+    from gatevault.lab.presentations.species import SPECIES
+
+    request = PadRequest(
+        tier=given.tier.name.lower(),
+        species=tuple(given.species.split(",")) if given.species else tuple(SPECIES),
+        n=given.n,
+        split=given.split,
+        jobs=given.jobs,
+        rate=given.rate,
+        portraits=given.portraits,
+        mesh=given.mesh,
+        yunet=given.yunet,
+        real=given.real,
+        kept=given.kept,
+    )
+    body = evaluate_pad(request, say)
+    if page is not None:
+        pad_page.write(body, page)
+        body["page"] = str(page)
+    if as_json:
+        answer(body, as_json)
+    else:
+        pad_page.show(body)

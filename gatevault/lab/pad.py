@@ -11,27 +11,20 @@ Every rate has its count, its n, and a one-sided 95 % bound (Clopper and Pearson
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from gatevault.core.errors import GateVaultError
-from gatevault.lab import pad_page
 from gatevault.lab.evaluate import Say, shipped
 from gatevault.lab.intervals import exact_interval
 from gatevault.lab.pad_bench import FPIR, RESIDENTS, Outcome, PadRequest, outcomes
 from gatevault.lab.pad_judge import EMBEDDED, load_models
 from gatevault.lab.pad_real import real_clips
-from gatevault.lab.presentations.challenge import RGB, TIERS
-from gatevault.lab.presentations.people import SPLITS, TEST
-from gatevault.lab.presentations.species import ATTACKS, BONA_FIDE, SPECIES
+from gatevault.lab.presentations.challenge import TIERS
+from gatevault.lab.presentations.species import ATTACKS, BONA_FIDE
 
 GOALS: Final[dict[str, tuple[float, float, float]]] = {
     "print-held": (0.01, 0.005, 0.01),
@@ -123,41 +116,3 @@ def _costs(found: Sequence[Outcome]) -> dict[str, float]:
         "decided_s_most": round(float(max(each.decided_s for each in found)), 2),
         "cpu_ms_a_frame": round(float(np.mean([each.cpu_ms for each in found])), 2),
     }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m gatevault.lab.pad", description="Liveness, attack by attack.")
-    parser.add_argument("--tier", choices=TIERS, default=RGB)
-    parser.add_argument("--species", default=",".join(SPECIES), help="comma-separated; all by default")
-    parser.add_argument("--n", type=int, default=600, help="presentations a species")
-    parser.add_argument("--split", choices=SPLITS, default=TEST)
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--seed", type=int, default=0, help="first seed")
-    parser.add_argument("--rate", type=float, help="frames a second")
-    parser.add_argument("--portraits", type=Path, help="folder of people's portraits; else the demo's two people")
-    parser.add_argument("--mesh", type=Path, help="folder of the morphable head; else the built-in one")
-    parser.add_argument("--yunet", type=Path, help="YuNet's file; else dlib's detector")
-    parser.add_argument("--real", type=Path, help="folder with pad/ and faces/: real pictures, told apart")
-    parser.add_argument("--page", type=Path, help="write an HTML page with a plot into this folder")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(arguments)
-    try:
-        request = PadRequest(
-            given.tier, tuple(given.species.split(",")), given.n, given.split, given.jobs, given.seed, given.rate,
-            given.portraits, given.mesh, given.yunet, given.real,
-        )  # fmt: skip
-        body = evaluate_pad(request, lambda sentence: print(sentence, file=sys.stderr, flush=True))  # noqa: T201
-        if given.page is not None:
-            pad_page.write(body, given.page)
-    except GateVaultError as error:
-        sys.stderr.write(f"gatevault pad: {error}\n")
-        return error.exit_status
-    if given.json:
-        sys.stdout.write(json.dumps(body) + "\n")
-    else:
-        pad_page.show(body)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from gatevault.core.calibration import Calibration
@@ -48,6 +50,8 @@ class PadRequest:
     mesh: Path | None = None
     yunet: Path | None = None
     real: Path | None = None
+    kept: Path | None = None
+    """Where outcomes are kept, a line of JSON each: a long run goes on from it, by the same program alone."""
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.species if name not in SPECIES]
@@ -166,6 +170,38 @@ def _run(task: tuple[str, int]) -> Outcome:
 def outcomes(request: PadRequest, say: Say) -> Iterator[Outcome]:
     """Each presentation's outcome, in any order; at most `jobs` presentations are in memory at a time."""
     tasks = [(name, request.first_seed + number) for number in range(request.n) for name in request.species]
+    if request.kept is None:
+        yield from _made(request, tasks, say)
+        return
+    wanted, known = set(tasks), _known(request)
+    yield from (known[task] for task in tasks if task in known)
+    try:
+        with request.kept.open("ab", buffering=0) as file:
+            for outcome in _made(request, sorted(wanted - known.keys(), key=lambda task: task[::-1]), say):
+                line = {"tier": request.tier, "split": request.split} | dataclasses.asdict(outcome)
+                file.write(msgspec.json.encode(line) + b"\n")
+                yield outcome
+    except OSError as error:
+        raise UsageError(f"{request.kept} cannot be written ({error.strerror}): name another file.") from None
+
+
+def _known(request: PadRequest) -> dict[tuple[str, int], Outcome]:
+    """What an earlier run kept of this tier and split. UsageError for a file of something else."""
+    found: dict[tuple[str, int], Outcome] = {}
+    if request.kept is None or not request.kept.exists():
+        return found
+    try:
+        for line in request.kept.read_bytes().splitlines():
+            told = msgspec.json.decode(line)
+            if (told.pop("tier"), told.pop("split")) == (request.tier, request.split):
+                outcome = msgspec.convert(told, Outcome)
+                found[outcome.species, outcome.seed] = outcome
+    except (OSError, msgspec.MsgspecError, KeyError, AttributeError) as error:
+        raise UsageError(f"{request.kept} does not hold outcomes ({error}): name another file.") from None
+    return found
+
+
+def _made(request: PadRequest, tasks: list[tuple[str, int]], say: Say) -> Iterator[Outcome]:
     began, told = time.monotonic(), 0.0
     if request.jobs == 1:
         _start(request)

@@ -13,23 +13,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from gatevault.core.calibration import Calibration
 from gatevault.core.errors import GateVaultError
-from gatevault.core.liveness import Edge, Lamp, Prompt, Side, Tier
+from gatevault.core.liveness import Site, Tier
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import Vector
-from gatevault.vision.detect import Face, Points, has_rival, in_zone
-from gatevault.vision.embed import NoVectorError, View
+from gatevault.core.wire import FaceSeen, Look, LookDone, LookEnd, Message, Purpose
+from gatevault.vision.detect import Face, Points
+from gatevault.vision.embed import Chip, NoVectorError, View
 from gatevault.vision.engine import FaceEngine
 from gatevault.vision.frame import Pixels
-from gatevault.vision.liveness import LiveTrack, NotLive, Track
+from gatevault.vision.liveness import Track
+from gatevault.vision.liveness.track import Verdict
+from gatevault.vision.look import run_look
 from gatevault.vision.models import Models
 from gatevault.vision.recorded import Presentation
+from gatevault.vision.release import Checked
+from gatevault.vision.replay import ReplayCamera
 from gatevault.vision.weights import read_file
 from gatevault.vision.yunet import YunetDetector
 
@@ -44,17 +49,10 @@ SEVERAL_FACES: Final = "several-faces"
 NO_FACE: Final = "no-face"
 
 EMBEDDED: Final = 3
-"""Frames of a presentation that are embedded: as many as a gate decides over."""
-
-_ASIDE: Final = 0.2
-"""A face turned farther (`core.types.Quality.yaw`) is not embedded."""
+"""Frames that a gate decides over at least: the threshold is that of so many."""
 
 _NS: Final = 1_000_000_000
-_BEGAN_NS: Final = 10 * _NS
-"""When a look begins on the judge's clock: a time that is none in the presentation."""
-
-_AFTER_S: Final = 0.2
-"""Seconds after the last frame at which an open verdict is asked for once more."""
+_NONCE: Final = "0" * 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,114 +78,133 @@ Judge = Callable[[Presentation], Ruling]
 
 
 class GateJudge:
-    """The gate's own liveness, as the vision process runs it."""
+    """The gate's own look, at a presentation in place of a camera: nothing of it is made anew here."""
 
     def __init__(self, models: Models, calibration: Calibration) -> None:
         self._engine = FaceEngine(models)
-        self._landmarks = models.landmarks
         self._calibration = calibration
-        self._settings = LookSettings()
 
     def __call__(self, presentation: Presentation) -> Ruling:
-        """Judge a presentation from its first frame to its last."""
-        track = Track(_tier(presentation), same_person=self._calibration.figures.same_person)
-        try:
-            return self._judged(presentation, track)
-        finally:
-            track.forget()
-            self._engine.forget()
+        """Judge a presentation from its first frame to its last. GateVaultError where it has no challenge."""
+        same_person = self._calibration.figures.same_person
+        look = Look(_NONCE, Purpose.ACCESS, 0, 1_000, None, _tier(presentation), same_person)
+        camera = ReplayCamera(presentation)
+        watched = _Watched(self._engine, camera)
+        release = Checked(look, Site(), watched.told, watched.track)
+        done = run_look(
+            look, LookSettings(), camera, watched, watched.told, lambda: False, camera.clock, release=release
+        )
+        return watched.ruling(done, camera.clock(), self._calibration.dimension)
 
     def embeddings(self, frames: Sequence[Pixels]) -> npt.NDArray[np.float32]:
         """Unit embeddings (k, d) of the faces in frames: an enrolment."""
         rows = []
         for frame in frames:
             faces = self._engine.find(frame, None)
-            vector = self._vector(frame, faces[0], View.BOTH) if faces else None
+            vector = self._vector(frame, faces[0]) if faces else None
             if vector is not None:
                 rows.append(vector)
             self._engine.forget()
         return np.stack(rows) if rows else np.empty((0, self._calibration.dimension), np.float32)
 
-    def _judged(self, presentation: Presentation, track: Track) -> Ruling:
-        events = _events(presentation)
-        marks: list[Points] = []
-        threes: list[Points] = []
-        vectors: list[Vector] = []
-        refusal = UNDECIDED
-        decided = first = 0.0
-        live = False
-        spent = 0.0
-        due = _embed_at(presentation)
-        at = 0.0
-        for number, at in enumerate(presentation.times.tolist()):
-            while events and events[0][0] <= at:
-                _tell(track, events.pop(0))
-            pixels = np.ascontiguousarray(presentation.frames[number])
-            height, width = pixels.shape[:2]
-            faces = in_zone(self._engine.find(pixels, None), self._settings.zone, height, width)
-            if has_rival(faces, self._settings.rival_share):
-                refusal = SEVERAL_FACES
-                break
-            face = faces[0] if faces else None
-            first = first or (at if face else 0.0)
-            points = self._points(pixels, face) if face else None
-            if face and points is not None:
-                marks.append(points)
-                threes.append(eyes_and_nose(points, face.points is None))
-            infrared = presentation.ir[number] if presentation.ir is not None else None
-            began = time.thread_time()
-            track.see(pixels, infrared, _ns(at), face, points if face and face.points is None else None)
-            spent += time.thread_time() - began
-            if face and points is not None and due and at >= due[0] and abs(_yaw(threes[-1])) < _ASIDE:
-                vector = self._vector(pixels, face, View.BOTH)
-                if vector is not None:
-                    due.pop(0)
-                    vectors.append(vector)
-                    _try_vector(track, _ns(at), vector)
-            began = time.thread_time()
-            verdict = track.verdict(_ns(at))
-            spent += time.thread_time() - began
-            if isinstance(verdict, NotLive):
-                refusal, decided = verdict.refusal.value, decided or at
-                break
-            if isinstance(verdict, LiveTrack) and not live:
-                live, decided = True, at
-        else:
-            for event in events:
-                _tell(track, event)
-            verdict = track.verdict(_ns(at + _AFTER_S))
-            live = isinstance(verdict, LiveTrack)
-            decided = decided or at + _AFTER_S
-            refusal = "" if live else verdict.refusal.value if isinstance(verdict, NotLive) else UNDECIDED
-        return Ruling(
-            live=live and not refusal,
-            refusal=refusal if marks else NO_FACE,
-            vectors=np.stack(vectors) if vectors else np.empty((0, self._calibration.dimension), np.float32),
-            nod=nods(threes),
-            movement=moves(marks),
-            found=len(marks) / (number + 1),
-            decided_s=max(0.0, decided - first),
-            cpu_ms=1e3 * spent / (number + 1),
-        )
-
-    def _points(self, pixels: Pixels, face: Face) -> Points:
-        """Five points: the detector's, or dlib's."""
-        if face.points is not None:
-            return face.points
-        import dlib
-
-        box = face.box
-        shape = self._landmarks(pixels, dlib.rectangle(box.left, box.top, box.right - 1, box.bottom - 1))
-        return np.array([(p.x, p.y) for p in shape.parts()], np.float64)
-
-    def _vector(self, pixels: Pixels, face: Face, view: View) -> Vector | None:
+    def _vector(self, pixels: Pixels, face: Face) -> Vector | None:
         chip = self._engine.chip(pixels, face)
         try:
-            return self._calibration.normaliser.unit(self._engine.vector(chip, view))
+            return self._calibration.normaliser.unit(self._engine.vector(chip, View.BOTH))
         except NoVectorError:
             return None
         finally:
             chip.wipe()
+
+
+class _Watched:
+    """The engine of one look, and what is seen of it from beside: points, vectors, times."""
+
+    def __init__(self, engine: FaceEngine, camera: ReplayCamera) -> None:
+        self._engine = engine
+        self._camera = camera
+        self._marks: list[Points] = []
+        self._threes: list[Points] = []
+        self._first_ns = 0
+        self._live_ns = 0
+        self.vectors: list[Vector] = []
+        self.spent_s = 0.0
+
+    def find(self, pixels: Pixels, min_score: float | None) -> list[Face]:
+        return self._engine.find(pixels, min_score)
+
+    def landmarks(self, pixels: Pixels, face: Face) -> Points | None:
+        self._first_ns = self._first_ns or self._camera.clock()
+        found = self._engine.landmarks(pixels, face)
+        points = face.points if found is None else found
+        if points is not None:
+            self._marks.append(points)
+            self._threes.append(eyes_and_nose(points, face.points is None))
+        return found
+
+    def chip(self, pixels: Pixels, face: Face) -> Chip:
+        return self._engine.chip(pixels, face)
+
+    def vector(self, chip: Chip, view: View) -> Vector:
+        return self._engine.vector(chip, view)
+
+    def forget(self) -> None:
+        self._engine.forget()
+
+    def told(self, message: Message) -> None:
+        """What the look says of its faces: there is one for a living track alone."""
+        if isinstance(message, FaceSeen):
+            self._live_ns = self._live_ns or self._camera.clock()
+
+    def track(self, *arguments: Any, **more: Any) -> Track:
+        return _TimedTrack(self, *arguments, **more)
+
+    def ruling(self, done: LookDone, now_ns: int, dimension: int) -> Ruling:
+        live = bool(self._live_ns) and done.end is not LookEnd.NOT_LIVE
+        frames = max(1, done.frames)
+        decided_ns = self._live_ns or now_ns
+        refusal = "" if live else _refusal(done, bool(self._marks))
+        return Ruling(
+            live=live,
+            refusal=refusal,
+            vectors=np.stack(self.vectors) if self.vectors else np.empty((0, dimension), np.float32),
+            nod=nods(self._threes),
+            movement=moves(self._marks),
+            found=len(self._marks) / frames,
+            decided_s=(decided_ns - self._first_ns) / _NS if self._first_ns else 0.0,
+            cpu_ms=1e3 * self.spent_s / frames,
+        )
+
+
+class _TimedTrack(Track):
+    """A track that tells how long it took, and keeps the vectors that it was given."""
+
+    def __init__(self, watched: _Watched, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._watched = watched
+
+    def see(self, *arguments: Any) -> None:
+        began = time.thread_time()
+        super().see(*arguments)
+        self._watched.spent_s += time.thread_time() - began
+
+    def vector(self, taken_ns: int, vector: Vector) -> None:
+        self._watched.vectors.append(vector.copy())
+        super().vector(taken_ns, vector)
+
+    def verdict(self, now_ns: int) -> Verdict:
+        began = time.thread_time()
+        told = super().verdict(now_ns)
+        self._watched.spent_s += time.thread_time() - began
+        return told
+
+
+def _refusal(done: LookDone, was_seen: bool) -> str:
+    if done.end is LookEnd.SEVERAL_FACES:
+        return SEVERAL_FACES
+    if not was_seen:
+        return NO_FACE
+    return UNDECIDED if done.refusal is None else done.refusal.value
 
 
 def load_models(yunet: Path | None) -> Models:
@@ -209,54 +226,11 @@ def _tier(presentation: Presentation) -> Tier:
     raise GateVaultError("The presentation has no challenge: neither prompts nor a light's edges.")
 
 
-def _ns(seconds: float) -> int:
-    return _BEGAN_NS + round(seconds * _NS)
-
-
-_Event = tuple[float, Prompt | Edge]
-
-
-def _events(presentation: Presentation) -> list[_Event]:
-    """Prompts and edges in order of time."""
-    events: list[_Event] = [(at, Prompt(_ns(at), Side(side))) for at, side in presentation.prompts]
-    for lamp, edges in ((Lamp.LED, presentation.led), (Lamp.IR, presentation.ir_led)):
-        events += [(at, Edge(_ns(at), lamp, lit)) for at, lit in edges]
-    return sorted(events, key=lambda event: event[0])
-
-
-def _tell(track: Track, event: _Event) -> None:
-    what = event[1]
-    if isinstance(what, Prompt):
-        track.prompt(what)
-    else:
-        track.edge(what)
-
-
-def _try_vector(track: Track, taken_ns: int, vector: Vector) -> None:
-    try:
-        track.vector(taken_ns, vector)
-    except ValueError:  # a frame that the track did not take: its face had jumped
-        return
-
-
-def _embed_at(presentation: Presentation) -> list[float]:
-    """From when on each of the embeddings is taken: spread over the look."""
-    last = float(presentation.times[-1])
-    return [last * (0.1 + 0.8 * n / EMBEDDED) for n in range(EMBEDDED)]
-
-
 def eyes_and_nose(points: Points, is_dlib: bool) -> Points:
     """The person's right eye, left eye and nose, (3, 2), of YuNet's five points or of dlib's (`vision.embed`)."""
     if is_dlib:
         return np.stack((points[2:4].mean(axis=0), points[0:2].mean(axis=0), points[4]))
     return points[:3]
-
-
-def _yaw(three: Points) -> float:
-    right, left, nose = three
-    line = left - right
-    length = max(float(np.hypot(*line)), 1e-6)
-    return float(np.dot(nose - (right + left) / 2, line)) / length**2
 
 
 # --- peers ---------------------------------------------------------------------------------------------

@@ -121,13 +121,16 @@ def run_look(
     *,
     lights: Lights = tuple,
     site: Site = _USUAL,
+    release: Release | None = None,
 ) -> LookDone:
     """Carry out `look` and return its end, which the caller sends: by then the camera is closed.
+
+    `release` stands in, where liveness is measured, for the one that the look asks for.
 
     `camera` is unopened. What `emit` and `stop` raise passes through, after everything was closed
     and overwritten; a CameraError becomes the look's end.
     """
-    seen = _Seen(open_release(look, site, emit))
+    seen = _Seen(release or open_release(look, site, emit))
     end, error = LookEnd.STOPPED, ""
     start = clock()
     closed = start

@@ -117,10 +117,12 @@ class Unchecked:
 class Checked:
     """Liveness is on: nothing leaves but with a track that lives."""
 
-    def __init__(self, look: Look, site: Site, emit: Emit) -> None:
+    def __init__(self, look: Look, site: Site, emit: Emit, make: Callable[..., Track] | None = None) -> None:
+        """`make` makes the tracks, where what they measure is watched."""
         self._look = look
         self._site = site
         self._emit = emit
+        self._make = make or Track
         self._kept: list[Seen] = []
         self._begun = False
         """Whether somebody was asked already: from then on a lost track is the look's end."""
@@ -128,7 +130,7 @@ class Checked:
         self._track = self._new_track()
 
     def _new_track(self) -> Track:
-        return Track(self._look.tier, site=self._site, same_person=self._look.same_person)
+        return self._make(self._look.tier, site=self._site, same_person=self._look.same_person)
 
     def frame(self, frame: Frame, face: Face | None, landmarks: Points | None) -> None:
         self._track.see(frame.pixels, frame.infrared, frame.taken_ns, face, landmarks)

@@ -23,12 +23,12 @@ _SECOND: Final = 1_000_000_000
 
 
 class ReplayCamera:
-    """A recording, once, from its beginning."""
+    """A recording, once, from its beginning: of a file, at its own pace; of memory, as fast as it is read."""
 
     finite = True
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, source: Path | Presentation) -> None:
+        self._source = source
         self._recording: Presentation | None = None
         self._start_ns = 0
         self._now_ns = 0
@@ -40,17 +40,17 @@ class ReplayCamera:
 
     def __enter__(self) -> Self:
         try:
-            self._recording = load(self._path)
+            self._recording = load(self._source) if isinstance(self._source, Path) else self._source
         except PresentationError as error:
             raise CameraError(str(error)) from None
-        check_size(self._recording.frames.shape[1:], str(self._path))
+        check_size(self._recording.frames.shape[1:], "the recording")
         self._start_ns, self._next = time.monotonic_ns(), 0
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._recording is not None:
+        if self._recording is not None and isinstance(self._source, Path):
             self._recording.frames.fill(0)
             if self._recording.ir is not None:
                 self._recording.ir.fill(0)
@@ -62,7 +62,8 @@ class ReplayCamera:
             return None
         number, self._next = self._next, self._next + 1
         self._now_ns = self._start_ns + round(float(recording.times[number]) * _SECOND)
-        time.sleep(max(0.0, (self._now_ns - time.monotonic_ns()) / _SECOND))  # no faster than it happened
+        if isinstance(self._source, Path):  # no faster than it happened
+            time.sleep(max(0.0, (self._now_ns - time.monotonic_ns()) / _SECOND))
         lights = () if number else self._lights(recording)
         infrared = None if recording.ir is None else recording.ir[number].copy()
         return Frame(recording.frames[number].copy(), self._now_ns, number, infrared, lights)
