@@ -2,7 +2,9 @@
 
     challenge   tiers, what is asked (turns, a lamp's pattern), drawn from random bytes
     limits      what must be reached, each figure with its reason
+    answers     from how far a head was turned to how each prompt was answered
     judge       evidence and the judgement over it
+    veto        which network an installer added
 
 `vision.liveness` measures the evidence.
 """

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +21,7 @@ from gatevault.vision.detect import Face, Points
 from gatevault.vision.frame import Pixels
 from gatevault.vision.liveness.continuity import Continuity
 from gatevault.vision.liveness.session import Session, open_session
+from gatevault.vision.liveness.veto import Veto
 
 _OURS: Final = object()
 """What a LiveTrack is made with; nobody else has it."""
@@ -66,13 +68,19 @@ class Track:
     """One face. Not for several looks: make another, after `forget`."""
 
     def __init__(
-        self, tier: Tier, limits: Limits | None = None, site: Site | None = None, same_person: float | None = None
+        self,
+        tier: Tier,
+        limits: Limits | None = None,
+        site: Site | None = None,
+        same_person: float | None = None,
+        veto: Veto | None = None,
     ) -> None:
         """`same_person`: least cosine within one person's look, by its calibration. ValueError for OFF."""
         self._tier = tier
         self._limits = limits or Limits()
         self._continuity = Continuity(self._limits.track, same_person)
         self._session: Session = open_session(tier, self._limits, site or Site())
+        self._veto = veto
         self._refusal: Refusal | None = None
         self._passed: LiveTrack | None = None
         self._shape: tuple[int, ...] = ()
@@ -108,6 +116,8 @@ class Track:
             self._refusal = Refusal.LOST_TRACK
         elif face is not None and self._session.followed:
             self._followed.add(taken_ns)
+            if self._veto is not None:
+                self._veto.see(pixels, face)
 
     def prompt(self, prompt: Prompt) -> None:
         """A light went on; told at any time, also after frames that were taken later."""
@@ -136,6 +146,8 @@ class Track:
             evidence = self._session.evidence(now_ns)
             if evidence is None:
                 return Pending(self._session.ready)
+            if self._veto is not None:
+                evidence = msgspec.structs.replace(evidence, veto=self._veto.score)
             self.evidence = evidence
             self._refusal = judge(self._tier, evidence, self._limits).refusal
             if self._refusal is None:
@@ -149,5 +161,7 @@ class Track:
         """Overwrite everything held of pixels and vectors. An undecided track is NotLive from here on."""
         self._session.forget()
         self._continuity.forget()
+        if self._veto is not None:
+            self._veto.forget()
         if self._refusal is None and self._passed is None:
             self._refusal = Refusal.LOST_TRACK
