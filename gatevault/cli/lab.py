@@ -98,7 +98,7 @@ def register(app: typer.Typer) -> None:
         real: Annotated[Path | None, typer.Option(help="With --pad: folder of real clips and pictures.")] = None,
         as_json: Json = False,
     ) -> None:
-        """How often it is wrong: FPIR and FNIR with intervals, thresholds, rates by group; APCER and BPCER (--pad)."""
+        """How often it is wrong: FPIR, FNIR, thresholds, rates by group; with --pad APCER and BPCER."""
         with plain_errors(as_json):
             if pad:
                 _pad(_PadOptions(path, tier, species, n, split, rate, jobs, mesh, yunet, kept, real), page, as_json)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from gatevault.core.liveness import Site, Tier
+from gatevault.core.liveness.veto import VetoModel
 from gatevault.core.models import ModelSettings
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -68,6 +69,8 @@ class LivenessSettings(_Section, frozen=True):
     pause_s: Annotated[int, Meta(ge=1, le=3_600)] = 60
     site: Site = Site()
     """What the installer measured of camera and lamp."""
+    veto: VetoModel | None = None
+    """A network of the models folder that may refuse a face which else is found alive."""
 
 
 class MatchSettings(_Section, frozen=True):

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from gatevault.core.errors import ProtocolError
 from gatevault.core.liveness import Edge, Prompt, Refusal, Site, Tier
+from gatevault.core.liveness.veto import VetoModel
 from gatevault.core.models import ModelSettings
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import MAX_DIMENSION, Box, Quality, Scan, Vector
@@ -60,6 +61,7 @@ class Hello(Message, frozen=True, tag="hello"):
     infrared: Annotated[str, Meta(max_length=4096)] = ""
     """The camera beside it that sees in near infrared; empty where there is none."""
     site: Site = Site()
+    veto: VetoModel | None = None
 
 
 class Purpose(StrEnum):

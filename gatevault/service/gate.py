@@ -96,6 +96,7 @@ class Gate:
             *(wire.VERSION, device.bench, camera, self.settings.look, self.settings.models),
             infrared=infrared,
             site=self.settings.liveness.site,
+            veto=self.settings.liveness.veto,
         )
         self.eyes = Eyes(
             hello,

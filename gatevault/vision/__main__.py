@@ -17,9 +17,10 @@ from typing import Final
 import cv2
 
 from gatevault.core.errors import GateVaultError, ModelError, ProtocolError
-from gatevault.core.models import ModelSettings
+from gatevault.core.wire import Hello
 from gatevault.vision import models
 from gatevault.vision.engine import FaceEngine
+from gatevault.vision.liveness.veto import Veto
 from gatevault.vision.worker import HungUpError, Link, Loaded, VersionError, Worker, connect
 
 EXIT_VERSION: Final = 3
@@ -40,9 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--models", required=True, metavar="DIR", type=Path, help="the state's models folder")
     given = parser.parse_args(arguments)
 
-    def load(settings: ModelSettings) -> Loaded:
-        loaded = models.load(settings, given.models)
-        return Loaded(FaceEngine(loaded), loaded.model, loaded.dimension)
+    def load(hello: Hello) -> Loaded:
+        loaded = models.load(hello.models, given.models)
+        veto = None if hello.veto is None else Veto(hello.veto, given.models)
+        return Loaded(FaceEngine(loaded), loaded.model, loaded.dimension, veto)
 
     try:
         harden()

@@ -51,7 +51,6 @@ FINITE_LIMIT_MS: Final = 60_000
 """Bound of a look at a clip or a folder shown once, which the look's own limit does not cut."""
 
 _MS: Final = 1_000_000
-_USUAL: Final = Site()
 
 Emit = Callable[[Message], None]
 """Sends a message; it has no use for the message's buffers once it returns."""
@@ -120,17 +119,16 @@ def run_look(
     clock: Callable[[], int] = time.monotonic_ns,
     *,
     lights: Lights = tuple,
-    site: Site = _USUAL,
     release: Release | None = None,
 ) -> LookDone:
     """Carry out `look` and return its end, which the caller sends: by then the camera is closed.
 
-    `release` stands in, where liveness is measured, for the one that the look asks for.
+    `release`: when a vector may leave; the usual one for this look if None.
 
     `camera` is unopened. What `emit` and `stop` raise passes through, after everything was closed
     and overwritten; a CameraError becomes the look's end.
     """
-    seen = _Seen(release or open_release(look, site, emit))
+    seen = _Seen(release or open_release(look, Site(), emit))
     end, error = LookEnd.STOPPED, ""
     start = clock()
     closed = start

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ from gatevault.vision.align import Points
 from gatevault.vision.detect import Face
 from gatevault.vision.frame import Frame
 from gatevault.vision.liveness import LiveTrack, NotLive, Pending, Track
+from gatevault.vision.liveness.veto import Veto
 
 MOST_KEPT: Final = 6
 """The latest vectors, which wait for their track: as many as a look is decided over, and some to spare. Earlier
@@ -77,9 +79,11 @@ class Release(Protocol):
         """Overwrite all that is kept. The look is over."""
 
 
-def open_release(look: Look, site: Site, emit: Emit) -> Release:
+def open_release(look: Look, site: Site, emit: Emit, veto: Veto | None = None) -> Release:
     """As the look asks. The caller has seen to it that only a bench and an enrolment ask for nothing."""
-    return Unchecked(look.nonce, emit) if look.tier is Tier.OFF else Checked(look, site, emit)
+    if look.tier is Tier.OFF:
+        return Unchecked(look.nonce, emit)
+    return Checked(look, site, emit, partial(Track, veto=veto))
 
 
 class Unchecked:

@@ -21,7 +21,6 @@ from typing import Final
 from gatevault.core import wire
 from gatevault.core.errors import BenchOnlyError, GateVaultError, ModelError, ProtocolError, VisionDownError
 from gatevault.core.liveness import Edge, Prompt, Tier
-from gatevault.core.models import ModelSettings
 from gatevault.core.wire import (
     MAX_SENTENCE,
     Asked,
@@ -37,8 +36,10 @@ from gatevault.core.wire import (
     Unfit,
 )
 from gatevault.vision.camera import open_camera
+from gatevault.vision.liveness.veto import Veto
 from gatevault.vision.look import Engine, failed, run_look
 from gatevault.vision.paired import PairedCamera
+from gatevault.vision.release import open_release
 from gatevault.vision.replay import ReplayCamera
 
 CONNECT_S: Final = 10.0
@@ -119,14 +120,15 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What looks, the name of its recipe (64 hexadecimal digits), and the length of its vectors."""
+    """What looks, the name of its recipe (64 hexadecimal digits), the length of its vectors, and what may veto."""
 
     engine: Engine
     model: str
     dimension: int
+    veto: Veto | None = None
 
 
-Load = Callable[[ModelSettings], Loaded]
+Load = Callable[[Hello], Loaded]
 """Loads the models that the daemon names. ModelError where one is unfit."""
 
 
@@ -153,7 +155,7 @@ class Worker:
                 "install both from one release and restart them."
             )
         try:
-            loaded = self._load(hello.models)
+            loaded = self._load(hello)
         except ModelError as error:
             self._link.send(Unfit(wire.VERSION, str(error)[:MAX_SENTENCE]))
             raise
@@ -162,10 +164,10 @@ class Worker:
             while not self._waiting:
                 self._accept(self._link.take(), "")
             look = self._waiting.popleft()
-            self._link.send(self._carry_out(look, hello, loaded.engine))
+            self._link.send(self._carry_out(look, hello, loaded))
             self._stopped.discard(look.nonce)
 
-    def _carry_out(self, look: Look, hello: Hello, engine: Engine) -> LookDone:
+    def _carry_out(self, look: Look, hello: Hello, loaded: Loaded) -> LookDone:
         driven: list[Prompt | Edge] = []
 
         def stop() -> bool:
@@ -196,9 +198,9 @@ class Worker:
         except GateVaultError as error:
             return failed(look.nonce, str(error))
         clock = camera.clock if isinstance(camera, ReplayCamera) else time.monotonic_ns
-        return run_look(
-            look, hello.look, camera, engine, self._link.send, stop, clock, lights=lights, site=hello.site
-        )
+        send = self._link.send
+        release = open_release(look, hello.site, send, loaded.veto)
+        return run_look(look, hello.look, camera, loaded.engine, send, stop, clock, lights=lights, release=release)
 
     def _accept(self, message: ToVision, current: str) -> None:
         """Take in one message; a Stop, or a light, for a look that is over came too late and is nothing."""
