@@ -17,24 +17,22 @@ from rich.padding import Padding
 from rich.text import Text
 
 from gatevault.core.errors import GateVaultError
+from gatevault.core.liveness import Tier
 from gatevault.core.types import Reason
 from gatevault.lab.bench_daemon import Bench, RefusedError
-from gatevault.lab.portraits import admiral, astronaut, write_sequence
+from gatevault.lab.demo_faces import write_cameras
 from gatevault.lab.timeline import DONE, FAILED, OPENED, REFUSED, Timeline
 
 CARD: Final = "1234567"
-
-FRAMES: Final = 12
-"""Length of each moving sequence; the gate decides after a few of them."""
 
 RELEASE_S: Final = 15.0
 """Longest wait for the relay to be released: five times the bench's pulse."""
 
 ABOUT: Final = (
-    "Two faces: the portraits of an astronaut (NASA) and a rear admiral (US Navy), both in the public domain, "
-    "moved about before the camera. The daemon, its vision process, the stores and the ledger are the real "
-    "ones; the pins are mock pins that record their edges.",
-    "There is no liveness check yet: today a photograph of a resident opens the gate, as it does here.",
+    "Two faces: the portraits of an astronaut (NASA) and a rear admiral (US Navy), both in the public domain. Who "
+    "walks up is RENDERED: a head that wears the portrait, or a print of it in a hand, before a camera with a lamp "
+    "that flickers. The daemon, its vision process, the stores and the ledger are the real ones; the pins are mock "
+    "pins that record their edges.",
     "● the gate opens   ■ it stays shut   ✓ done   │ what the pins did",
 )
 
@@ -54,17 +52,12 @@ def play(as_json: bool) -> dict[str, Any]:
 
     For people the timeline is printed as it happens. GateVaultError where the portraits are absent.
     """
-    resident, stranger = astronaut(), admiral()
     console = None if as_json else Console(highlight=False)
     _print(console, "GateVault, the whole path on a bench", ABOUT)
     timeline = Timeline(console)
     body: dict[str, Any] = {"ok": False, "about": list(ABOUT), "steps": timeline.steps, "edges": timeline.edges}
     with tempfile.TemporaryDirectory(prefix="gatevault-demo-") as home:
-        cameras = {
-            "enrol": write_sequence(Path(home) / "enrol", resident, FRAMES, seed=1),
-            "walk-up": write_sequence(Path(home) / "walk-up", resident, FRAMES, seed=2),
-            "stranger": write_sequence(Path(home) / "stranger", stranger, FRAMES, seed=3),
-        }
+        cameras = write_cameras(Path(home))
         try:
             with Bench() as bench:
                 Story(bench, timeline, cameras).tell()
@@ -106,6 +99,7 @@ class Story:
         self._step("Notice shown, own card tapped", self._consent, OPENED)
         self._step("The resident is enrolled", self._enrol, DONE)
         self._step("The resident walks up", self._face, OPENED)
+        self._step("A print of the same face", self._print, REFUSED)
         self._step("A stranger walks up", self._stranger, REFUSED)
         self._step("The resident taps the card", self._card, OPENED)
         self._step("Consent is withdrawn", self._withdraw, DONE)
@@ -187,10 +181,16 @@ class Story:
         return why, {**answer, "templates": templates}
 
     def _face(self) -> Told:
-        answer = self._walk_up("walk-up")
+        answer = self._walk_up("resident")
         _expect(answer["decision"] == "grant" and answer["relay"], f"the resident was refused: {answer['reason']}")
         _expect(answer["resident"] == self._resident, "somebody else was matched")
         return _passage(answer), answer
+
+    def _print(self) -> Told:
+        answer = self._walk_up("print")
+        _expect(answer["decision"] == "deny" and not answer["relay"], "a print was let in")
+        _expect(answer["reason"] == Reason.NOT_LIVE, f"refused for another reason: {answer['reason']}")
+        return f"{_passage(answer)}: {answer['detail']}", answer
 
     def _stranger(self) -> Told:
         before = self._bench.call("status")["ledger"]["entries"]
@@ -220,7 +220,7 @@ class Story:
         return why, {"certificate": certificate["id"], "templates": templates, "consent": shown["consent"]}
 
     def _forgotten(self) -> Told:
-        answer = self._walk_up("walk-up")
+        answer = self._walk_up("resident")
         _expect(answer["decision"] == "deny" and not answer["relay"], "a withdrawn face was let in")
         _expect(answer["reason"] == Reason.NO_CONSENT, f"refused for another reason: {answer['reason']}")
         looks = self._timeline.rises("privacy_led", self._began, self._bench.edges())
@@ -234,7 +234,7 @@ class Story:
         return f"{answer['entries']} entries, the tree over them and the signature; root {root[:16]}…", answer
 
     def _walk_up(self, who: str) -> dict[str, Any]:
-        return self._bench.call("walk-up", "--camera", self._cameras[who])
+        return self._bench.call("walk-up", "--tier", Tier.LED.value, "--camera", self._cameras[who])
 
     def _templates(self) -> int:
         return int(self._bench.call("status")["vault"]["templates"])
