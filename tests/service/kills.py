@@ -5,9 +5,11 @@ The kill falls as the call is entered, so that this call and all later ones are 
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 from gatevault.core.errors import DaemonDownError, GateVaultError
 from tests.bench import Bench, eventually
@@ -102,8 +104,8 @@ def started_under(scene: Scene, *options: str) -> int:
     process = bench.spawn()
     try:
         eventually(lambda: process.poll() is not None or _answers(bench))
-        return process.wait(30) if process.poll() is not None else bench.stop()
-    except ProcessLookupError:  # it died while it was being stopped
+        with suppress(ProcessLookupError, FileNotFoundError, IndexError):  # it dies this very moment
+            os.kill(bench.pid, signal.SIGTERM)
         return process.wait(30)
     finally:
         bench.close()

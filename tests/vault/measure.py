@@ -1,6 +1,7 @@
 """What the vault costs as it grows, against what was asked: `make measure`, `python -m tests.vault.measure [N …]`.
 
-Times are of this machine at this moment, with everything else that runs on it. Exit status 1 where a figure
+Times are of this machine at this moment, with everything else that runs on it: its load is told in the first line,
+and at a load above its processors a missed time says nothing. Exit status 1 where a figure
 that was asked for is missed, in the layout that the daemon writes: one vector a resident (docs/adr/0013).
 Records with room for eight, which the format allows, are shown beside it.
 """
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,6 +46,8 @@ PURGE_S = 1.0
 VAULT_MB = 10.0
 MOST = 10_000
 """Residents that the limits above are for."""
+TRIES = 3
+"""Of which the fastest is told, where the daemon is asked: what else runs here only ever adds."""
 GROWTH = 1.5
 """Times by which a resident among many may cost more than one among a tenth of them, and be linear still."""
 
@@ -115,19 +119,19 @@ def measure(root: Path, count: int, slots: int) -> Row:
         faces.close()
     with daemon(root, count // 2) as bench:
         eventually(lambda: bench.status()["vault"]["templates"] == count - 1)
-        bench.ask(control.VaultLock())
-        unlock_s, passage = timed(lambda: _unlocked(bench))
+        unlock_s, passage = min((_locked_and_unlocked(bench) for _ in range(TRIES)), key=itemgetter(0))
         # Ten thousand made-up vectors are less far apart than faces: some of them are told for look-alikes.
         assert passage["resident"] == residents[count // 2] or passage["reason"] == "unsure", passage
-        purge_s, answer = timed(lambda: bench.ask(control.Purge(residents[count // 3])))
-        assert answer["certificate"]["certificate"]["keys_rotated"] is True
+        purged = [timed(lambda: bench.ask(control.Purge(one))) for one in residents[1 : 1 + TRIES]]  # noqa: B023
+        assert all(answer["certificate"]["certificate"]["keys_rotated"] for _, answer in purged)
+        purge_s = min(seconds for seconds, _ in purged)
     return Row(count, slots, start_s, ring_s + open_s, gallery_s, unlock_s, rotate_s, purge_s, *sizes)
 
 
-def _unlocked(bench: Bench) -> dict[str, Any]:
-    """Unlock, and walk up at once: the look waits until everybody's template was tried."""
-    bench.ask(control.VaultUnlock())
-    return bench.walk_up()
+def _locked_and_unlocked(bench: Bench) -> tuple[float, dict[str, Any]]:
+    """Lock; then unlock, and walk up at once: the look waits until everybody's template was tried."""
+    bench.ask(control.VaultLock())
+    return timed(lambda: (bench.ask(control.VaultUnlock()), bench.walk_up())[1])
 
 
 @contextmanager
