@@ -21,8 +21,9 @@ from gatevault.core.liveness import (
     judge,
 )
 from gatevault.core.liveness.challenge import MS
+from gatevault.vision.liveness.cells import LampLog
 from gatevault.vision.liveness.infrared import level, structure
-from gatevault.vision.liveness.lamp import LampLog, measure
+from gatevault.vision.liveness.lamp import measure
 from tests.vision import faces3d
 
 U, V = np.meshgrid(np.arange(-2.8, 2.8, 0.025), np.arange(-2.0, 2.0, 0.025))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gatevault.core.liveness import Limits
+from gatevault.core.types import Box
+from gatevault.vision.frame import Pixels
 from gatevault.vision.liveness import head as generic
-from gatevault.vision.liveness.surround import LOST, sway
+from gatevault.vision.liveness.points import Tracker, prepared
+from gatevault.vision.liveness.surround import Surroundings
 from gatevault.vision.liveness.turn import LEAST_POINTS, parallax
 from tests.vision import faces3d
 
@@ -129,55 +135,72 @@ def test_points_that_fall_together_are_no_face() -> None:
 
 # --- what is beside a face -----------------------------------------------------------------------
 
-SECTORS = np.repeat([0, 1, 2], 8)
+BOX = Box(110, 70, 210, 170)
+FIVE = np.array(((138.0, 98.0), (182.0, 98.0), (160.0, 122.0), (142.0, 146.0), (178.0, 146.0)))
 
 
-def _paths(frames: int = 60) -> np.ndarray:
-    """Points beside a face that stand still but for a tracker's noise, (f, 24, 2), in pixels; eyes are 50 apart."""
+def _scene(plain: bool = False) -> np.ndarray:
+    """A picture with things to follow everywhere, or next to none."""
     chance = np.random.default_rng(4)
-    return np.asarray(chance.uniform(0, 400, (24, 2)) + chance.normal(0.0, 0.15, (frames, 24, 2)))
+    picture = np.full((240, 320, 3), 110.0)
+    if not plain:
+        blocks = np.kron(chance.uniform(-60.0, 60.0, (24, 32)), np.ones((10, 10)))
+        picture += cv2.GaussianBlur(blocks, (0, 0), 1.0)[:, :, None]
+    return picture
 
 
-def _swayed(paths: np.ndarray, turns: np.ndarray | None = None, alive: np.ndarray | None = None) -> float:
-    frames = len(paths)
-    kept = np.ones((frames, 24), np.bool_) if alive is None else alive
-    return sway(list(paths), list(kept), SECTORS, np.zeros(frames) if turns is None else turns, 50.0)
+def _shown(scene: np.ndarray, seed: int, moved: tuple[float, float] = (0.0, 0.0)) -> Pixels:
+    """The scene with a camera's noise, its right two thirds moved by so many pixels."""
+    move = np.array(((1.0, 0.0, moved[0]), (0.0, 1.0, moved[1])))
+    whole = cv2.warpAffine(scene, move, (320, 240), borderMode=cv2.BORDER_REPLICATE)
+    whole[:, :107] = scene[:, :107]
+    noise = np.random.default_rng(seed).normal(0.0, 1.5, scene.shape)
+    return np.clip(whole + noise, 0.0, 255.0).astype(np.uint8)
+
+
+def _swayed(
+    moved: Callable[[float], tuple[float, float]] = lambda _: (0.0, 0.0),
+    turns: np.ndarray | None = None,
+    plain: bool = False,
+) -> float:
+    """The sway over three seconds in which a part of the scene moves."""
+    scene = _scene(plain)
+    tracker = Tracker(_shown(scene, 0), BOX, FIVE)
+    around = Surroundings(tracker)
+    for number in range(45):
+        working = tracker.cut(_shown(scene, number, moved(number / 15.0)))
+        around.see(prepared(working))
+    return around.sway(np.zeros(45) if turns is None else turns)
 
 
 def test_a_still_background_is_still() -> None:
-    assert _swayed(_paths()) < LIMITS.sway / 2
+    assert _swayed() < LIMITS.sway / 2
 
 
 def test_a_hand_that_holds_a_picture_sways() -> None:
-    times = np.arange(60) / 15.0
-    hand = np.column_stack((np.sin(3.0 * times), np.cos(2.0 * times)))
-    assert _swayed(_paths() + 1.2 * hand[:, None]) > LIMITS.sway
+    assert _swayed(lambda s: (1.0 * np.sin(3.0 * s), 1.0 * np.cos(2.0 * s))) > LIMITS.sway
 
 
-def test_a_sway_on_one_side_is_seen_beside_two_still_ones() -> None:
-    paths = _paths()
-    paths[:, SECTORS == 2, 0] += 1.5 * np.sin(np.arange(60) / 4.0)[:, None]
-    assert _swayed(paths) > LIMITS.sway
+def test_a_picture_that_is_moved_far_sways() -> None:
+    assert _swayed(lambda s: (30.0 * np.sin(2.0 * s), 12.0 * s)) > LIMITS.sway
+
+
+def test_a_picture_that_is_taken_away_did_not_stand_still() -> None:
+    assert _swayed(lambda s: (0.0, 0.0) if s < 1.0 else (143.0, 61.0)) > LIMITS.sway
 
 
 def test_hair_that_turns_with_the_head_is_no_hand() -> None:
-    turns = 0.4 * np.sin(np.arange(60) / 9.0)
-    paths = _paths()
-    paths[:, SECTORS == 0, 0] += 6.0 * turns[:, None]
-    assert _swayed(paths, turns) < LIMITS.sway
-
-
-def test_a_single_passer_by_moves_nothing() -> None:
-    paths = _paths()
-    paths[:, :2, 0] += 3.0 * np.arange(60)[:, None]
-    assert _swayed(paths) < LIMITS.sway
-
-
-def test_surroundings_that_cannot_be_followed_did_not_stand_still() -> None:
-    alive = np.ones((60, 24), np.bool_)
-    alive[20:, :16] = False
-    assert _swayed(_paths(), alive=alive) == LOST > LIMITS.sway
+    times = np.arange(45) / 15.0
+    assert _swayed(lambda s: (4.0 * np.sin(1.5 * s), 0.0), np.sin(1.5 * times)) < LIMITS.sway
 
 
 def test_a_plain_wall_tells_nothing() -> None:
-    assert sway([np.empty((0, 2))], [np.empty(0, np.bool_)], np.empty(0, np.int64), np.zeros(1), 50.0) == 0.0
+    assert _swayed(lambda s: (3.0 * s, 0.0), plain=True) == 0.0
+
+
+def test_nothing_of_the_surroundings_is_left() -> None:
+    around = Surroundings(Tracker(_shown(_scene(), 0), BOX, FIVE))
+    held = around._first
+    assert held.any()
+    around.wipe()
+    assert not held.any()

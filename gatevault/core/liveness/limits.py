@@ -41,13 +41,13 @@ class TurnLimits(_Limits, frozen=True):
     begin: _Positive = 0.07
     """Horizontal parallax of the generic head's depth, in depths (about the sine of the turn), up to which a head
     is at rest: it sways, and comes back a little beyond the middle."""
-    lobe: _Positive = 0.14
-    """From which it was turned: 8 degrees. Flat prints stay below, bent ones mostly."""
-    reach: _Positive = 0.19
-    """That an answer must reach: 11 degrees."""
-    log_ratio: float = 0.12
+    lobe: _Positive = 0.13
+    """From which it was turned: 8 degrees. Flat and bent prints mostly stay below."""
+    reach: _Positive = 0.165
+    """That an answer must reach: 10 degrees."""
+    log_ratio: float = 0.06
     """Least natural logarithm of the residual that a cylinder leaves to that which the head's depth leaves."""
-    sway: _Positive = 0.008
+    sway: _Positive = 0.01
     """Most common motion of the surroundings, in inter-eye distances: a gate's camera and what it sees stand
     still, a picture in a hand does not."""
 

@@ -1,7 +1,7 @@
 """Whether a face answers a flickering lamp as skin on a head does.
 
-Each frame leaves two small pictures of linear light: the face's, brought onto its own frame (u, v), and that of
-blocks beside it, which stay where they are. When the pattern is over, each cell's logarithm is fitted over time by
+Each frame leaves two small pictures of linear light (`cells`). When the pattern is over, each cell's logarithm is
+fitted over time by
 
     a constant, slow waves (exposure control, clouds, a swaying body), the face's own motion, and the lamp's light
 
@@ -9,9 +9,8 @@ so that the lamp's share, b, is a log ratio of lit to unlit light: the skin's ow
 
     follows    the mean over the face follows the pattern, at once
     amplitude  by as much as the distance predicts; a screen shines itself and answers little
-    relief     what smooth light, and the picture's own brightness, leave of b is like log(n·l) of a head: light
-               from the camera falls aslant on the sides of the nose, the sockets, the cheeks; on paper, flat or
-               bent, it is smooth
+    texture    with the face's own features in it, which a screen's glass does not have
+    relief     and with a head's relief, which paper does not have, flat or bent (`relief`)
     beside     the face answers more than what is beside it, which is farther off
 """
 
@@ -20,45 +19,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from gatevault.core.liveness import Edge, LampEvidence, Site
-from gatevault.vision.liveness.head import Floats, normals, placed
-
-Single = npt.NDArray[np.float32]
-Grey = npt.NDArray[np.uint8]
-
-_U: Final = np.linspace(-0.8, 0.8, 41)
-_V: Final = np.linspace(-0.45, 1.3, 44)
-_SIZE: Final = (len(_U), len(_V))
-_FINE: Final = 2
-"""Pixels to a cell and side while a face is brought onto the cells; averaged before its logarithm is taken."""
+from gatevault.vision.liveness.cells import FACE, SKIN, LampLog, Single
+from gatevault.vision.liveness.head import Floats
+from gatevault.vision.liveness.relief import relief, texture
 
 _DARK: Final = 0.004
 """Linear light below which a camera gives noise; added before a logarithm is taken."""
-_FULL: Final = 250
-"""Of 255: such a pixel may be more."""
-
-_BURNT: Final = 0.1
-"""Share of a cell's pixels that may be saturated."""
 _SELDOM: Final = 0.1
 """Share of the frames in which a cell may be so."""
 
 _WAVES: Final = 3
 """Slow cosines over the pattern's time that are not the lamp: up to 0.9 Hz."""
 
-_WIDTH: Final = 2.2
-"""A face's box in inter-eye distances."""
-
 _EXPOSURE_MS: Final = 16.0
 """Over which a frame gathers light, before its time stamp; half a slot's error costs nothing."""
 _LAGS_MS: Final = np.arange(-120.0, 601.0, 10.0)
 
 _LEAST_FRAMES: Final = 14
-_FLOOR: Final = 0.1
-"""Of the usual answer: below, a cell's is noise."""
 _LEAST_CELLS: Final = 400
 """Of some 1,100 that are skin: half a face saturated tells no relief."""
 _FAINT: Final = 0.008
@@ -66,119 +47,6 @@ _FAINT: Final = 0.008
 
 EYES_APART_M: Final = 0.063
 """Between the pupils of an adult: mean of ANSUR II, 2012; deviation 3.6 mm."""
-
-_ORDER: Final = 3
-"""Of the polynomials in u and v that smooth light on smooth paper can be."""
-
-
-_LINEAR: Final = np.array(
-    [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in np.arange(256) / 255.0], np.float32
-)
-"""Linear light of sRGB's levels, which cameras approach."""
-
-_BLOCK: Final = 0.2
-"""Side of a block beside the face, of the face's width."""
-_SAMPLES: Final = 8
-"""Pixels of a block's side that are read."""
-
-
-class LampLog:
-    """What frames left for the analysis. `wipe` overwrites it."""
-
-    def __init__(self) -> None:
-        self.times: list[int] = []
-        self.faces: list[Single] = []
-        """Linear light of the cells, (44, 41) each."""
-        self.besides: list[Single] = []
-        """Linear light of the blocks beside the face, (b,) each."""
-        self.middles: list[tuple[float, float]] = []
-        """Where the face is, in cells."""
-        self.full: list[npt.NDArray[np.bool_]] = []
-        """Cells with saturated pixels, (44, 41) each."""
-        self._blocks: tuple[tuple[int, int], Any] | None = None
-
-    def see(self, picture: Grey, to_cells: Floats, taken_ns: int) -> None:
-        """One frame's picture, (h, w, 3) or (h, w), and the affine matrix (2, 3) from its pixels to u and v."""
-        inverse = cv2.invertAffineTransform(to_cells)
-        fine = _cut(picture, inverse)
-        grey = np.asarray(fine if fine.ndim == 2 else fine.max(axis=2), np.uint8)
-        full = np.asarray(cv2.resize((grey >= _FULL).astype(np.float32), _SIZE, interpolation=cv2.INTER_AREA))
-        self.full.append(full > _BURNT)
-        self.faces.append(_cells(fine))
-        fine.fill(0)
-        self.besides.append(self._beside(picture, inverse))
-        self.times.append(taken_ns)
-        x, y = inverse @ np.array((0.0, 0.5, 1.0))
-        self.middles.append((float(x), float(y)))
-
-    def wipe(self) -> None:
-        for picture in (*self.faces, *self.besides):
-            picture.fill(0.0)
-        self.faces.clear()
-        self.besides.clear()
-        self.times.clear()
-
-    def _beside(self, picture: Grey, inverse: Floats) -> Single:
-        """Linear light of blocks to the left, to the right and above the head, where it was in the first frame."""
-        height, width = picture.shape[:2]
-        if self._blocks is None:
-            side = _BLOCK * _WIDTH * float(np.hypot(*inverse[:, 0]))
-            size = (max(3, round(width / side)), max(3, round(height / side)))
-            x, y = np.meshgrid(
-                (np.arange(size[0]) + 0.5) * width / size[0], (np.arange(size[1]) + 0.5) * height / size[1]
-            )
-            there = placed(cv2.invertAffineTransform(inverse), np.column_stack((x.ravel(), y.ravel())))
-            u, v = np.abs(there[:, 0]).reshape(x.shape), there[:, 1].reshape(x.shape)
-            self._blocks = (
-                size,
-                ((u > 1.7) & (u < 4.0) & (v < 1.0) & (v > -2.5)) | ((v < -1.9) & (v > -3.5) & (u < 4.0)),
-            )
-        size, chosen = self._blocks
-        step = max(1, min(width // size[0], height // size[1]) // _SAMPLES)
-        coarse = cv2.resize(np.ascontiguousarray(picture[::step, ::step]), size, interpolation=cv2.INTER_AREA)
-        light = _LINEAR[coarse[chosen]]
-        coarse.fill(0)
-        return np.asarray(light if light.ndim == 1 else light.mean(axis=1), np.float32)
-
-
-def face_cells(picture: Grey, to_cells: Floats) -> Single:
-    """Linear light of the face's cells in a picture, shape (44, 41)."""
-    fine = _cut(picture, cv2.invertAffineTransform(to_cells))
-    try:
-        return _cells(fine)
-    finally:
-        fine.fill(0)
-
-
-def _cut(picture: Grey, inverse: Floats) -> Grey:
-    """The face, `_FINE` pixels to a cell."""
-    step_u, step_v = (_U[1] - _U[0]) / _FINE, (_V[1] - _V[0]) / _FINE
-    corner = np.array((_U[0] - step_u / 2, _V[0] - step_v / 2))
-    move = np.column_stack((inverse[:, :2] * (step_u, step_v), inverse[:, :2] @ corner + inverse[:, 2]))
-    size = (_FINE * len(_U), _FINE * len(_V))
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(picture, move, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8)
-
-
-def _cells(fine: Grey) -> Single:
-    """Linear light of the cells, (44, 41)."""
-    light = _LINEAR[fine]
-    grey = light if light.ndim == 2 else light.mean(axis=2)
-    cells = grey.reshape(len(_V), _FINE, len(_U), _FINE).mean(axis=(1, 3), dtype=np.float32)
-    light.fill(0.0)
-    grey.fill(0.0)
-    return np.asarray(cells, np.float32)
-
-
-def _regions() -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Cells of any face, an ellipse; and those of them that are skin: not the eyes, which blink and shine."""
-    u, v = np.meshgrid(_U, _V)
-    inside = (u / 0.8) ** 2 + ((v - 0.45) / 0.95) ** 2 < 1.0
-    eyes = (np.abs(np.abs(u) - 0.5) < 0.26) & (np.abs(v) < 0.14)
-    return np.asarray(inside), np.asarray(inside & ~eyes)
-
-
-_FACE, _SKIN = _regions()
 
 
 def _lit(times_ms: Floats, edges: list[tuple[float, bool]], lag: float) -> Floats:
@@ -207,7 +75,8 @@ def measure(log: LampLog, edges: Sequence[Edge], site: Site, apart: float) -> La
     if chosen.sum() < _LEAST_FRAMES:
         return LampEvidence()
     times = times[chosen]
-    faces = np.log(np.stack([face for face, kept in zip(log.faces, chosen, strict=True) if kept]) + _DARK)
+    faces = np.stack([face for face, kept in zip(log.faces, chosen, strict=True) if kept])
+    np.log(np.add(faces, np.float32(_DARK), out=faces), out=faces)
     try:
         return _measured(log, faces, chosen, times, changes, site, apart)
     finally:
@@ -225,8 +94,8 @@ def _measured(
 ) -> LampEvidence:
     burnt = np.mean([full for full, kept in zip(log.full, chosen, strict=True) if kept], axis=0) > _SELDOM
     seen = ~burnt & (faces.mean(axis=0) > np.log(_FAINT + _DARK))
-    cells = _SKIN & seen
-    saturated = float(burnt[_SKIN].mean())
+    cells = SKIN & seen
+    saturated = float(burnt[SKIN].mean())
     if cells.sum() < _LEAST_CELLS:
         return LampEvidence(saturated=saturated)
     slow = _slow(times)
@@ -248,7 +117,7 @@ def _measured(
     amplitude = answer - shut
     ratio = (np.tensordot(share, faces, 1) - shut).astype(np.float32)
     unlit = faces.mean(axis=0) - np.float32(lit.mean()) * (ratio + np.float32(shut))
-    relief, gain = _relief(ratio, unlit, cells)
+    shape, gain = relief(ratio, unlit, cells)
     predicted = float(np.log1p(site.ratio_at_1m / (site.focal * EYES_APART_M / max(apart, 1e-6)) ** 2))
     return LampEvidence(
         signal=answer / max(error, 1e-6),
@@ -257,8 +126,8 @@ def _measured(
         lag_ms=lag,
         amplitude=amplitude,
         of_predicted=amplitude / predicted if site.ratio_at_1m > 0.0 else 1.0,
-        texture=_texture(ratio, unlit, _FACE & seen),
-        relief=relief,
+        texture=texture(ratio, unlit, FACE & seen),
+        relief=shape,
         relief_gain=gain,
         over_surroundings=None if beside is None else 1.0 - (beside - shut) / max(amplitude, 1e-6),
     )
@@ -286,60 +155,6 @@ def _best_lag(
     # Where several lags fit alike (few frames a second), their middle.
     near = np.array([k for k in range(len(values)) if abs(k - best) <= 4 and values[k] > values[best] - 0.01])
     return float(_LAGS_MS[near].mean()), values[best]
-
-
-def _terms() -> Floats:
-    """Smooth light: polynomials of u and v, (44, 41, k)."""
-    u, v = np.meshgrid(_U / 0.8, (_V - 0.45) / 0.9)
-    return np.stack([u**i * v**j for i in range(_ORDER + 1) for j in range(_ORDER + 1 - i)], axis=-1)
-
-
-_SMOOTH: Final = _terms()
-_NORMALS: Final = normals(_U, _V)
-
-
-def _light(ratio: Single, unlit: Single, cells: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """The lamp's own light over the unlit, and the unlit, in logarithms, of the `cells`.
-
-    `ratio`: log of lit over unlit light; `unlit`: log of the latter; (44, 41). Cells that answer next to nothing,
-    or stand far out, are brought nearer.
-    """
-    b, a = (
-        np.asarray(cv2.GaussianBlur(np.asarray(part, np.float32), (0, 0), 1.0), np.float64)[cells]
-        for part in (ratio, unlit)
-    )
-    added = np.expm1(b)
-    middle = max(float(np.median(added)), 1e-6)
-    light = np.log(np.maximum(added, _FLOOR * middle) / middle)
-    spread = 1.4826 * float(np.median(np.abs(light)))
-    return np.clip(light, -4.0 * spread, 4.0 * spread), a
-
-
-def _without(nuisance: Floats, wanted: Floats) -> Floats:
-    """Columns (c, k) without what `nuisance`, (c, m), explains of them."""
-    gram = nuisance.T @ nuisance + 1e-9 * np.eye(nuisance.shape[1])
-    return np.asarray(wanted - nuisance @ np.linalg.solve(gram, nuisance.T @ wanted))
-
-
-def _texture(ratio: Single, unlit: Single, cells: npt.NDArray[np.bool_]) -> float:
-    """By how much the lamp's light shows the picture's own features: 1 on skin and paper, 0 on a screen's glass."""
-    light, a = _light(ratio, unlit, cells)
-    left, own = _without(_SMOOTH[cells], np.column_stack((light, a))).T
-    return 1.0 + float(left @ own) / max(float(own @ own), 1e-12)
-
-
-def _relief(ratio: Single, unlit: Single, cells: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """How like a head's the fine structure of the lamp's light is: a correlation, and its size, 1 as expected.
-
-    The lamp's own light over the unlit, in logarithms, is smooth on paper; on a screen it is smooth less the
-    picture that shines; on a head log(n·l) comes on top.
-    """
-    light, a = _light(ratio, unlit, cells)
-    across, down, towards = (part[cells] for part in _NORMALS)
-    nuisance = np.column_stack((_SMOOTH[cells], a, a * a, across, down))
-    left, wanted = _without(nuisance, np.column_stack((light, np.log(towards)))).T
-    length = float(np.linalg.norm(left) * np.linalg.norm(wanted))
-    return float(left @ wanted) / max(length, 1e-12), float(left @ wanted) / float(wanted @ wanted)
 
 
 def _beside(log: LampLog, chosen: npt.NDArray[np.bool_], share: Floats) -> float | None:

@@ -1,4 +1,4 @@
-"""Points on the face and beside it, followed from frame to frame (pyramidal Lucas-Kanade, checked backwards).
+"""Points on a face, followed from frame to frame (pyramidal Lucas-Kanade, checked backwards).
 
 They are followed in a part of the frame around the face, at a scale where the face is `FACE` pixels wide, and after
 the slow part of the brightness was taken away: a lamp that goes on, or exposure control, moves nothing.
@@ -27,13 +27,18 @@ LARGE: Final = 170
 _REACH: Final = (1.6, 1.3, 1.4)
 """Of the face's width, to both sides, above and below its box: what is looked at."""
 
-_WINDOW: Final = (9, 9)
+WINDOW: Final = (9, 9)
+"""Pixels that tell where a point is: more would smooth the nose away, fewer follow nothing."""
 _LEVELS: Final = 3
 _BACK: Final = 0.8
 """Pixels that a point may miss its origin by when followed back."""
 
 _SLIP: Final = 1.5
 """Pixels by which a point may be put back to what the first frame showed."""
+_AWAY: Final = 2.5
+"""And pixels from where it must be, at which a lost one may be found again,"""
+_LIKE: Final = 4.0
+"""if its surroundings look like the first frame's: mean difference in levels of the prepared picture."""
 
 _SMOOTH: Final = 21
 """Side in pixels of the surroundings whose mean brightness is taken away: wider than an eye."""
@@ -49,12 +54,6 @@ nose, whose depth tells most, and the face as far as it is skin and features and
 _APART: Final = 0.07
 """Least distance of two points, inter-eye distances."""
 
-_RING: Final = (0.72, 0.75, 1.25)
-"""Of the face's width: where beside its middle, and where above its box, a head ends; and where its neighbourhood
-does. Below the mouth are shoulders, which move."""
-_RING_CELL: Final = 0.15
-"""Of the face's width: one point in each such square beside it."""
-
 _LEAST: Final = 8
 """Points that a face's place is told from."""
 
@@ -63,19 +62,13 @@ _ROUNDS: Final = 3
 
 _WEAK: Final = 0.001
 """Corners of a face below this share of the strongest are noise."""
-_CLEAR: Final = 1e-4
-"""And beside it corners below this strength (`cornerMinEigenVal` of the prepared picture): a camera's noise on a
-plain wall stays below half of it."""
 
 
 class Tracker:
     """Follows points from the frame that it was made with. `wipe` overwrites what it holds of pictures."""
 
-    def __init__(self, pixels: Pixels, box: Box, five: Points, *, around: bool = True) -> None:
-        """`five`: the face's points in pixels of the frame; `around`: whether to follow what is beside it, too.
-
-        ValueError where the points fall together.
-        """
+    def __init__(self, pixels: Pixels, box: Box, five: Points) -> None:
+        """`five`: the face's points in pixels of the frame. ValueError where they fall together."""
         frame_of(five)
         height, width = pixels.shape[:2]
         reach = [share * box.width for share in _REACH]
@@ -84,7 +77,7 @@ class Tracker:
         self._scale = 1.0 if box.width <= LARGE else FACE / box.width
         self._shape = pixels.shape
         working = self.cut(pixels)
-        self._picture = _prepared(working)
+        self.picture = prepared(working)
         working.fill(0)
         self.frame = frame_of(self._inside(five))
         """From the working picture's pixels to u and v."""
@@ -92,19 +85,21 @@ class Tracker:
         """Between the eyes, in the working picture's pixels."""
         self.apart = self.distance / self._scale / width
         """The same as a share of the frame's width."""
-        corners = cv2.cornerMinEigenVal(self._picture, 5, ksize=3)
-        self.on_face = self._spread_on_face(corners)
+        self.corners = cv2.cornerMinEigenVal(self.picture, 5, ksize=3)
+        """How clear a corner each pixel of the first picture is."""
+        (left, top), (right, bottom) = self._inside(np.array(((box.left, box.top), (box.right, box.bottom)), float))
+        self.box = (float(left), float(top), float(right), float(bottom))
+        """The face's, in the first working picture: left, top, right, bottom."""
+        self.on_face = self._spread()
         """Where the face's points were in the first frame, as u and v: shape (n, 2)."""
-        beside, self.sectors = self._spread_beside(corners, box if around else None)
-        corners.fill(0.0)
-        inverse = cv2.invertAffineTransform(self.frame)
-        on_face = placed(inverse, self.on_face)
-        self.count = len(on_face)
-        self.places = np.concatenate((on_face, beside)).astype(np.float32)
-        """Of all points, the face's first, in the working picture: shape (n + m, 2)."""
+        self._first = self.picture.copy()
+        self._first_places = placed(cv2.invertAffineTransform(self.frame), self.on_face).astype(np.float32)
+        self.places = self._first_places.copy()
+        """Where they are in the working picture now, (n, 2)."""
         self.alive = np.ones(len(self.places), np.bool_)
-        self._first = self._picture.copy()
-        self._first_places = self.places[: self.count].copy()
+        """Which of them are followed."""
+        self.unbroken = len(self.places)
+        """How many of those followed before were found in the newest frame."""
 
     def cut(self, pixels: Pixels) -> Pixels:
         """The working picture of a frame, RGB; the caller wipes it. ValueError for a frame of another size."""
@@ -119,45 +114,45 @@ class Tracker:
 
     def follow(self, working: Pixels) -> None:
         """Find the points in the next frame's working picture."""
-        now = _prepared(working)
+        now = prepared(working)
         places = self.places[:, None, :]
-        found, good, _ = cv2.calcOpticalFlowPyrLK(
-            self._picture, now, places, None, winSize=_WINDOW, maxLevel=_LEVELS
-        )
-        back, well, _ = cv2.calcOpticalFlowPyrLK(now, self._picture, found, None, winSize=_WINDOW, maxLevel=_LEVELS)
+        found, good, _ = cv2.calcOpticalFlowPyrLK(self.picture, now, places, None, winSize=WINDOW, maxLevel=_LEVELS)
+        back, well, _ = cv2.calcOpticalFlowPyrLK(now, self.picture, found, None, winSize=WINDOW, maxLevel=_LEVELS)
         missed = np.abs(back - places).max(axis=(1, 2))
         self.alive &= (good[:, 0] == 1) & (well[:, 0] == 1) & (missed < _BACK)
+        self.unbroken = int(self.alive.sum())
         self.places = np.asarray(found[:, 0, :], np.float32)
-        self._picture.fill(0)
-        self._picture = now
+        self.picture.fill(0)
+        self.picture = now
         self._refine()
 
     def _refine(self) -> None:
-        """Look for the face's points as the first frame showed them, near where they were followed to.
+        """Look for the points as the first frame showed them, near where they are, or must be.
 
-        From frame to frame a point slips a little on a face that turns; by this it finds back when the face does.
+        From frame to frame a point slips a little on a face that turns, or is lost where it turns away; by this it
+        is found again when the face comes back.
         """
-        count = self.count
-        guess_before = self.places[:count, None, :]
-        guess = guess_before.copy()
-        found, good, _ = cv2.calcOpticalFlowPyrLK(
-            self._first,
-            self._picture,
-            self._first_places[:, None, :],
-            guess,
-            winSize=_WINDOW,
+        frame = self.face_frame()
+        if frame is None:
+            return
+        near = self.places.copy()
+        near[~self.alive] = placed(cv2.invertAffineTransform(frame), self.on_face[~self.alive])
+        found, good, differs = cv2.calcOpticalFlowPyrLK(
+            *(self._first, self.picture, self._first_places[:, None, :], near[:, None, :].copy()),
+            winSize=WINDOW,
             maxLevel=0,
             flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
         )
-        near = (good[:, 0] == 1) & (np.abs(found - guess_before).max(axis=(1, 2)) < _SLIP)
-        self.places[:count][near] = found[near, 0]
+        moved = np.abs(found[:, 0] - near).max(axis=1)
+        sure = (good[:, 0] == 1) & np.where(self.alive, moved < _SLIP, (moved < _AWAY) & (differs[:, 0] < _LIKE))
+        self.places[sure] = found[sure, 0]
+        self.alive |= sure
 
     def face_frame(self) -> Floats | None:
         """The affine matrix (2, 3) from the working picture now to u and v; None where too few points are left."""
-        alive = self.alive[: self.count]
-        if alive.sum() < _LEAST:
+        if self.alive.sum() < _LEAST:
             return None
-        now, then = self.places[: self.count][alive].astype(np.float64), self.on_face[alive]
+        now, then = self.places[self.alive].astype(np.float64), self.on_face[self.alive]
         terms = np.column_stack((now, np.ones(len(now))))
         weight = np.ones(len(now))
         for _ in range(_ROUNDS):
@@ -168,8 +163,8 @@ class Tracker:
         return np.asarray(fitted.T)
 
     def wipe(self) -> None:
-        """Overwrite the picture and the points."""
-        for held in (self._picture, self._first, self.places, self._first_places, self.on_face):
+        """Overwrite the pictures and the points."""
+        for held in (self.picture, self._first, self.corners, self.places, self._first_places, self.on_face):
             held.fill(0)
 
     def from_view(self, width: int) -> Floats:
@@ -181,45 +176,21 @@ class Tracker:
     def _inside(self, points: Points) -> Points:
         return np.asarray((points - (self._left, self._top) + 0.5) * self._scale - 0.5)
 
-    def _spread_on_face(self, corners: npt.NDArray[np.float32]) -> Floats:
-        """The strongest corner of each square of the face, as u and v; the nose has smaller squares."""
+    def _spread(self) -> Floats:
+        """The clearest corner of each square of the face, as u and v; the nose has smaller squares."""
         inverse = cv2.invertAffineTransform(self.frame)
         found: list[tuple[float, float, float]] = []
         for across, top, bottom, cell in _FACE_AREAS:
             for v in np.arange(top, bottom - 1e-9, cell):
                 for u in np.arange(-across, across - 1e-9, cell):
                     square = placed(inverse, np.array(((u, v), (u + cell, v + cell))))
-                    found.append(_strongest(corners, square))
-        kept = _apart(_not_weak(found), _APART * self.distance)
-        return placed(self.frame, np.array(kept, np.float64).reshape(-1, 2))
-
-    def _spread_beside(
-        self, corners: npt.NDArray[np.float32], box: Box | None
-    ) -> tuple[Floats, npt.NDArray[np.int64]]:
-        """Corners beside the head and above it, and the sector of each: 0 the picture's left, 1 above, 2 right."""
-        if box is None:
-            return np.empty((0, 2)), np.empty(0, np.int64)
-        width = box.width * self._scale
-        (left, top), (right, bottom) = self._inside(np.array(((box.left, box.top), (box.right, box.bottom)), float))
-        middle = (left + right) / 2
-        step = _RING_CELL * width
-        inner, above_head, outer = _RING
-        found: list[tuple[float, float, float]] = []
-        sectors: list[int] = []
-        for y in np.arange(top - outer * width, bottom - 0.15 * width, step):
-            for x in np.arange(middle - outer * width, middle + outer * width, step):
-                away = abs(x + step / 2 - middle) / width
-                above = (top - y - step / 2) / width
-                if away < inner and above < above_head:
-                    continue
-                found.append(_strongest(corners, np.array(((x, y), (x + step, y + step)))))
-                sectors.append(1 if away < inner else 0 if x + step / 2 < middle else 2)
-        strong = [k for k, (_, _, strength) in enumerate(found) if strength > _CLEAR]
-        places = np.array([found[k][:2] for k in strong], np.float64).reshape(-1, 2)
-        return places, np.array([sectors[k] for k in strong], np.int64)
+                    found.append(clearest(self.corners, square))
+        least = max(_WEAK * max((strength for *_, strength in found), default=0.0), 1e-6)
+        clear = [(x, y) for x, y, strength in found if strength > least]
+        return placed(self.frame, np.array(_apart(clear, _APART * self.distance), np.float64).reshape(-1, 2))
 
 
-def _prepared(working: Pixels) -> Grey:
+def prepared(working: Pixels) -> Grey:
     """Grey, without the slow part of its brightness: a lamp changes little of it."""
     grey = cv2.cvtColor(working, cv2.COLOR_RGB2GRAY)
     light = cv2.LUT(grey, _LOG)
@@ -231,8 +202,8 @@ def _prepared(working: Pixels) -> Grey:
     return np.asarray(made, np.uint8)
 
 
-def _strongest(corners: npt.NDArray[np.float32], edges: npt.NDArray[Any]) -> tuple[float, float, float]:
-    """x, y and strength of the strongest corner between two corners of a rectangle; strength 0 outside."""
+def clearest(corners: npt.NDArray[np.float32], edges: npt.NDArray[Any]) -> tuple[float, float, float]:
+    """x, y and strength of the clearest corner between two corners of a rectangle; strength 0 outside."""
     low, high = np.sort(edges, axis=0)
     left, top = np.maximum(np.ceil(low), 4).astype(int)
     right, bottom = np.minimum(high, (corners.shape[1] - 5, corners.shape[0] - 5)).astype(int) + 1
@@ -250,12 +221,3 @@ def _apart(points: Sequence[tuple[float, float]], least: float) -> list[tuple[fl
         if all(max(abs(x - a), abs(y - b)) >= least for a, b in kept):
             kept.append((x, y))
     return kept
-
-
-def _are_strong(found: Sequence[tuple[float, float, float]]) -> list[bool]:
-    best = max((strength for *_, strength in found), default=0.0)
-    return [strength > max(_WEAK * best, 1e-6) for *_, strength in found]
-
-
-def _not_weak(found: Sequence[tuple[float, float, float]]) -> list[tuple[float, float]]:
-    return [(x, y) for (x, y, _), kept in zip(found, _are_strong(found), strict=True) if kept]

@@ -12,11 +12,12 @@ from gatevault.core.liveness.answers import answers
 from gatevault.core.liveness.challenge import ANSWER_MS, LATEST_MS, MS, TURNS
 from gatevault.vision.detect import Face, Points
 from gatevault.vision.frame import Pixels
+from gatevault.vision.liveness.cells import LampLog, Single, face_cells
 from gatevault.vision.liveness.head import Floats, five_of, turned
 from gatevault.vision.liveness.infrared import level, structure
-from gatevault.vision.liveness.lamp import LampLog, Single, face_cells, measure
+from gatevault.vision.liveness.lamp import measure
 from gatevault.vision.liveness.points import Tracker
-from gatevault.vision.liveness.surround import sway
+from gatevault.vision.liveness.surround import Surroundings
 from gatevault.vision.liveness.turn import LEAST_POINTS, TurnLog
 
 FRONTAL: Final = 0.16
@@ -80,10 +81,9 @@ def open_session(tier: Tier, limits: Limits, site: Site) -> Session:
 class _Followed:
     """A tracker that begins with the first frontal face."""
 
-    def __init__(self, *, around: bool) -> None:
+    def __init__(self) -> None:
         self.tracker: Tracker | None = None
         self.frames = 0
-        self._around = around
 
     @property
     def ready(self) -> bool:
@@ -91,7 +91,7 @@ class _Followed:
 
     @property
     def broken(self) -> bool:
-        return self.tracker is not None and int(self.tracker.alive[: self.tracker.count].sum()) < LEAST_POINTS
+        return self.tracker is not None and self.tracker.unbroken < LEAST_POINTS
 
     def follow(self, pixels: Pixels, face: Face | None, landmarks: Points | None) -> Pixels | None:
         """The frame's working picture, whose caller wipes it, once the tracker has begun."""
@@ -102,7 +102,7 @@ class _Followed:
             try:
                 if abs(turned(five)) > FRONTAL:
                     return None
-                self.tracker = Tracker(pixels, face.box, five, around=self._around)
+                self.tracker = Tracker(pixels, face.box, five)
             except ValueError:
                 return None
             self.frames = 1
@@ -122,9 +122,10 @@ class Turns:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits.turn
-        self._followed = _Followed(around=True)
+        self._followed = _Followed()
         self._prompts: list[Prompt] = []
         self._log = TurnLog()
+        self._surroundings: Surroundings | None = None
 
     @property
     def ready(self) -> bool:
@@ -147,9 +148,14 @@ class Turns:
         landmarks: Points | None,
     ) -> None:
         working = self._followed.follow(pixels, face, landmarks)
-        if working is not None and self._followed.tracker is not None:
-            working.fill(0)
-            self._log.see(self._followed.tracker, taken_ns)
+        tracker = self._followed.tracker
+        if working is None or tracker is None:
+            return
+        working.fill(0)
+        if self._surroundings is None:
+            self._surroundings = Surroundings(tracker)
+        if self._log.see(tracker, taken_ns):
+            self._surroundings.see(tracker.picture)
 
     def prompt(self, prompt: Prompt) -> None:
         self._prompts.append(prompt)
@@ -158,8 +164,7 @@ class Turns:
         """Nothing: this tier has no lamp."""
 
     def evidence(self, now_ns: int) -> Evidence | None:
-        tracker = self._followed.tracker
-        if tracker is None or not self._prompts:
+        if self._surroundings is None or not self._prompts:
             return None
         times, turns = self._log.series()
         given, unasked = answers(times, turns, self._prompts, self._limits)
@@ -169,15 +174,15 @@ class Turns:
         whole = len(given) >= TURNS and all(answer.over for answer in given[:TURNS])
         if not (late or whole or unasked or self._failed(given)):
             return None
-        moved = sway(self._log.beside, self._log.alive, tracker.sectors, turns, tracker.distance)
-        return Evidence(given, unasked, self._log.log_ratio, moved)
+        return Evidence(given, unasked, self._log.log_ratio, self._surroundings.sway(turns))
 
     def _failed(self, given: Any) -> bool:
         return any(a.reach < 0.0 or a.begins_ms < 0.0 for a in given)
 
     def forget(self) -> None:
         self._followed.forget()
-        self._log.wipe()
+        if self._surroundings is not None:
+            self._surroundings.wipe()
 
 
 class Flicker:
@@ -186,7 +191,7 @@ class Flicker:
     def __init__(self, lamp: Lamp, site: Site) -> None:
         self._lamp = lamp
         self._site = site
-        self._followed = _Followed(around=False)
+        self._followed = _Followed()
         self._edges: list[Edge] = []
         self._log = LampLog()
         self._colour: list[Single] = []

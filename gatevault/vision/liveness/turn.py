@@ -50,26 +50,20 @@ class TurnLog:
         self._times: list[int] = []
         self._turns: list[float] = []
         self._before = self._after = 0.0
-        self.beside: list[npt.NDArray[np.float32]] = []
-        """Places of the points beside the face, frame by frame."""
-        self.alive: list[npt.NDArray[np.bool_]] = []
-        """Whether they were still followed."""
 
-    def see(self, tracker: Tracker, taken_ns: int) -> None:
-        """The next frame, after its points were followed."""
-        alive = tracker.alive[: tracker.count]
-        now = placed(tracker.frame, tracker.places[: tracker.count][alive])
-        then = tracker.on_face[alive]
+    def see(self, tracker: Tracker, taken_ns: int) -> bool:
+        """The next frame, after its points were followed: whether it told anything."""
+        now = placed(tracker.frame, tracker.places[tracker.alive])
+        then = tracker.on_face[tracker.alive]
         found = parallax(then, now[:, 0] - then[:, 0])
         if found is None:
-            return
+            return False
         turn, before, after = found
-        self.beside.append(tracker.places[tracker.count :].copy())
-        self.alive.append(tracker.alive[tracker.count :].copy())
         self._times.append(taken_ns)
         self._turns.append(turn)
         self._before += before
         self._after += after
+        return True
 
     def series(self) -> tuple[npt.NDArray[np.int64], Floats]:
         """When, and how far the head was turned: the coefficients about those before the first turn."""
@@ -85,11 +79,6 @@ class TurnLog:
         if not self._times:
             return None
         return 0.5 * float(np.log(max(self._before, 1e-12) / max(self._after, 1e-12)))
-
-    def wipe(self) -> None:
-        for places in self.beside:
-            places.fill(0.0)
-        self.beside.clear()
 
 
 def parallax(places: Floats, displacements: Floats) -> tuple[float, float, float] | None:
