@@ -20,7 +20,7 @@ FRAMES: Final = 12
 _WALKS: Final = {
     "resident": ("bona-fide", TEST, 3),
     "print": ("print-moved", TEST, 2),
-    "stranger": ("bona-fide", TUNE, 1),
+    "stranger": ("bona-fide", TUNE, 5),
 }
 """Species, split and seed of each. The astronaut is the one person of the test split, the admiral of the other."""
 

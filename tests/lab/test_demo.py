@@ -27,6 +27,7 @@ def test_the_story_is_as_told(portraits: Pair, capsys: pytest.CaptureFixture[str
     assert [step["ended"] for step in body["steps"]].count(OPENED) == 4
     assert steps["The resident walks up"]["reason"] == "matched"
     assert steps["The resident walks up"]["frames"] >= 3
+    assert steps["A print of the same face"]["reason"] == "not-live"
     assert steps["A stranger walks up"]["reason"] == "no-match"
     assert steps["Consent is withdrawn"]["templates"] == 0
     assert steps["The same face walks up again"]["reason"] == "no-consent"
