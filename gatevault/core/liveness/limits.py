@@ -70,9 +70,9 @@ class LampLimits(_Limits, frozen=True):
     texture: float = 0.35
     """Least share of the face's own features in the lamp's light: skin and paper reflect it coloured as they are, a
     screen's glass does not know what is shown behind it."""
-    relief: float = 0.2
+    relief: float = 0.12
     """Least correlation of the answer's fine structure with that of a head's normals."""
-    relief_gain: float = 0.25
+    relief_gain: float = 0.22
     """Least size of that structure: 1 is a head's before a weak lamp."""
     over_surroundings: float = 0.3
     """Least lead of the face's log amplitude over that of what surrounds it, as a share of the face's."""

@@ -104,6 +104,10 @@ def _measured(
     lit = _lit(times, changes, lag)
     motion = np.array(log.middles)[chosen]
     motion = (motion - motion.mean(axis=0)) / max(float(motion.std()), 1.0)
+    # What motion and lamp have in common is the lamp's: a head that nods in its time is followed all the same.
+    motion -= np.outer(
+        lit - lit.mean(), (lit - lit.mean()) @ motion / max(float(np.sum((lit - lit.mean()) ** 2)), 1e-9)
+    )
     design = np.column_stack((lit, slow, motion))
     inverse = np.linalg.pinv(design)
     share = inverse[0]
