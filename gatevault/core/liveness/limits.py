@@ -45,7 +45,7 @@ class TurnLimits(_Limits, frozen=True):
     """From which it was turned: 8 degrees. Flat and bent prints mostly stay below."""
     reach: _Positive = 0.165
     """That an answer must reach: 10 degrees."""
-    log_ratio: float = 0.06
+    log_ratio: float = 0.12
     """Least natural logarithm of the residual that a cylinder leaves to that which the head's depth leaves."""
     sway: _Positive = 0.01
     """Most common motion of the surroundings, in inter-eye distances: a gate's camera and what it sees stand
