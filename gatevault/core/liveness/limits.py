@@ -47,8 +47,8 @@ class TurnLimits(_Limits, frozen=True):
     """That each of two answers must reach, each to its side: 10 degrees. Seen: genuine from 0.16, median 0.4; no
     print reached it twice."""
     noticed_ms: _Positive = 150.0
-    """From a movement's beginning until it goes beyond `begin`, at most: an answer may be seen so much later than it
-    has to begin."""
+    """From a movement's beginning until it goes beyond `begin`, at most: an answer may be seen so much later than
+    it has to begin."""
     log_ratio: float = 0.12
     """Least natural logarithm of the residual that a bent or folded sheet leaves to that which the head's depth
     leaves. Seen: genuine from 0.11, median 0.55; prints up to 0.14."""
@@ -62,12 +62,13 @@ class LampLimits(_Limits, frozen=True):
     """The flickering lamp, white or infrared."""
 
     signal: _Positive = 8.0
-    """Least amplitude in its own standard errors. Below, daylight drowns the lamp: unavailable. Seen: genuine from 9."""
+    """Least amplitude in its own standard errors. Below, daylight drowns the lamp: unavailable. Seen:
+    genuine from 9."""
     saturated: _Positive = 0.5
     """Most of the skin at the sensor's end: the rest must tell."""
     correlation: float = 0.92
-    """Of the skin's light, freed of slow drift, with the pattern. Seen: genuine from 0.97, replays up to 0.90 but for
-    the glass's own answer."""
+    """Of the skin's light, freed of slow drift, with the pattern. Seen: genuine from 0.97, replays up to 0.90 but
+    for the glass's own answer."""
     lag_ms: tuple[float, float] = (-40.0, 80.0)
     """Between pattern and answer, by the camera's time stamps: a frame's exposure, and a driver's lateness."""
     amplitude: _Positive = 0.05
@@ -76,26 +77,28 @@ class LampLimits(_Limits, frozen=True):
     """Least share of the amplitude that site and distance predict, where the site was calibrated."""
     texture: float = 0.35
     """Least share of the face's own features in the lamp's light: skin and paper reflect it coloured as they are, a
-    screen's glass does not know what is shown behind it. Seen: genuine from 0.5, paper 0.9 to 1.05, glass up to 0.15;
-    the real face 0.6."""
+    screen's glass does not know what is shown behind it. Seen: genuine from 0.5, paper 0.9 to 1.05, glass up to
+    0.15; the real face 0.6."""
     relief: float = 0.12
-    """Least correlation of the answer's fine structure with that of a head's normals. Seen: genuine from 0.20, median
-    0.5; paper -0.3 to 0.26 (whose size is nothing); the real face 0.77, its print -0.2."""
+    """Least correlation of the answer's fine structure with that of a head's normals. Seen: genuine from 0.20,
+    median 0.5; paper -0.3 to 0.26 (whose size is nothing); the real face 0.77, its print -0.2."""
     relief_gain: float = 0.22
-    """Least size of that structure: 1 is a head's. Seen: genuine 0.32 to 1.35, paper within 0.15 of nothing; the real
-    face 2, its print -0.2."""
+    """Least size of that structure: 1 is a head's. Seen: genuine 0.32 to 1.35, paper within 0.15 of nothing; the
+    real face 2, its print -0.2."""
     over_surroundings: float = 0.3
-    """Least lead of the face's log amplitude over that of what surrounds it, as a share of the face's: the lamp's light
-    falls with the square of the distance. Seen: genuine from 0.55."""
+    """Least lead of the face's log amplitude over that of what surrounds it, as a share of the face's: the lamp's
+    light falls with the square of the distance. Seen: genuine from 0.55."""
 
 
 class InfraredLimits(_Limits, frozen=True):
     """The near-infrared picture."""
 
     level: _Positive = 0.03
-    """Least linear light of the face (0 to 1) while the emitter is lit: screens are dark. Seen: genuine from 0.10."""
+    """Least linear light of the face (0 to 1) while the emitter is lit: screens are dark. Seen: genuine from
+    0.10."""
     structure: float = 0.35
-    """Least correlation of the face's structure in both pictures. Seen: genuine from 0.68, screens up to 0.15."""
+    """Least correlation of the face's structure in both pictures. Seen: genuine from 0.68, screens up to
+    0.15."""
 
 
 class Site(_Limits, frozen=True):
