@@ -177,7 +177,7 @@ def test_a_late_answer_of_the_lamp_is_a_relay() -> None:
     [
         (Answer(150.0, 0.4, True), Refusal.TOO_EARLY),
         (Answer(-300.0, 0.4, True), Refusal.TOO_EARLY),
-        (Answer(1_600.0, 0.4, True), Refusal.TOO_LATE),
+        (Answer(1_700.0, 0.4, True), Refusal.TOO_LATE),
         (Answer(500.0, -0.4, True), Refusal.WRONG_WAY),
         (Answer(500.0, 0.12, True), Refusal.TOO_LATE),
         (Answer(), Refusal.TOO_LATE),

@@ -34,9 +34,10 @@ def head(u: Floats, v: Floats, nose: float = 0.36, width: float = 1.2) -> Floats
     return np.asarray(round_ + nose * ridge * np.exp(-((u / 0.17) ** 2)) - 0.08 * sockets)
 
 
-def bent(u: Floats, radius: float) -> Floats:
-    """Paper on a cylinder that stands upright, of this radius."""
-    return np.asarray(np.sqrt(np.clip(radius**2 - u**2, 0.01, None)) - radius)
+def bent(u: Floats, v: Floats, radius: float, lean: float = 0.0) -> Floats:
+    """Paper on a cylinder of this radius, whose axis leans so far (radians) from upright."""
+    across = u * np.cos(lean) + (1.055 * v - 0.5) * np.sin(lean)
+    return np.asarray(np.sqrt(np.clip(radius**2 - across**2, 0.01, None)) - radius)
 
 
 def folded(u: Floats, slope: float) -> Floats:

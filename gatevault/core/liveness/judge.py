@@ -144,7 +144,8 @@ def _turns(evidence: Evidence, limits: TurnLimits) -> Iterator[_Check]:
     for number in range(TURNS):
         answer = evidence.answers[number] if number < len(evidence.answers) else Answer()
         yield _Check(answer.begins_ms, EARLIEST_MS, failed=Refusal.TOO_EARLY, missing=Refusal.TOO_LATE)
-        yield _Check(answer.begins_ms, most=LATEST_MS, failed=Refusal.TOO_LATE, missing=Refusal.TOO_LATE)
+        latest = LATEST_MS + limits.noticed_ms
+        yield _Check(answer.begins_ms, most=latest, failed=Refusal.TOO_LATE, missing=Refusal.TOO_LATE)
         yield _Check(answer.reach, -limits.lobe, failed=Refusal.WRONG_WAY, missing=Refusal.TOO_LATE)
         yield _Check(answer.reach, limits.reach, failed=Refusal.TOO_LATE, missing=Refusal.TOO_LATE)
     yield _Check(float(evidence.unasked), most=0.0, failed=Refusal.TOO_EARLY)

@@ -21,7 +21,7 @@ from gatevault.vision.liveness.points import WINDOW, Grey, Tracker, clearest
 SECTORS: Final = 3
 """To the picture's left of the face, above it, to its right."""
 
-_RING: Final = (0.72, 0.75, 1.25)
+_RING: Final = (0.72, 0.95, 1.3)
 """Of the face's width: where beside its middle, and where above its box, a head ends; and where its neighbourhood
 does. Below the mouth are shoulders, which move."""
 _CELL: Final = 0.15

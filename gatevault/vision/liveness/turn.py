@@ -3,8 +3,8 @@
 The displacement of each point since the frontal frame, across, is fitted by what a plane or a bent or folded sheet
 can show, and by a head's depth on top of that:
 
-    sheet   1, u, v and their products of degree two: a plane under perspective; u³, u⁴, v³, v⁴, u²v, uv²: a sheet
-            bent about either axis; |u|: one folded along the nose
+    sheet   1, u, v and their products of degree two: a plane under perspective, and a sheet bent gently about any
+            axis; u³, u⁴, uv²: one bent sharply about an upright axis, and tilted; |u|: one folded along the nose
     depth   what the sheet leaves of the generic head's depth: the nose, the hollows beside it, the eyes
 
 The coefficient of the latter, frame by frame, is about the sine of the turn, positive to the picture's right (the
@@ -39,7 +39,7 @@ def sheet(places: Floats) -> Floats:
     u, v = places[:, 0], places[:, 1] - 0.45
     ones = np.ones_like(u)
     plane = [ones, u, v, u * u, u * v, v * v]
-    bent = [u**3, u**4, v**3, v**4, u * u * v, u * v * v]
+    bent = [u**3, u**4, u * v * v]
     return np.stack([*plane, *bent, np.abs(u)], axis=1)
 
 
