@@ -100,14 +100,14 @@ def _measured(
         return LampEvidence(saturated=saturated)
     slow = _slow(times)
     mean = faces[:, cells].mean(axis=1)
-    lag, correlation = _best_lag(mean, slow, times, changes)
+    # In linear light, for a frame that is lit for half of its exposure has half the light, not half its logarithm.
+    lag, correlation = _best_lag(np.exp(mean - mean.mean()), slow, times, changes)
     lit = _lit(times, changes, lag)
-    motion = np.array(log.middles)[chosen]
-    motion = (motion - motion.mean(axis=0)) / max(float(motion.std()), 1.0)
+    base, _ = np.linalg.qr(slow)
     # What motion and lamp have in common is the lamp's: a head that nods in its time is followed all the same.
-    motion -= np.outer(
-        lit - lit.mean(), (lit - lit.mean()) @ motion / max(float(np.sum((lit - lit.mean()) ** 2)), 1e-9)
-    )
+    alone = _without(base, lit[:, None])
+    motion = _without(base, np.array(log.middles)[chosen])
+    motion = motion - alone @ (alone.T @ motion) / max(float(np.sum(alone**2)), 1e-9)
     design = np.column_stack((lit, slow, motion))
     inverse = np.linalg.pinv(design)
     share = inverse[0]
@@ -137,6 +137,11 @@ def _measured(
     )
 
 
+def _without(base: Floats, columns: Floats) -> Floats:
+    """Columns (f, k) freed of what the orthonormal `base` explains."""
+    return np.asarray(columns - base @ (base.T @ columns))
+
+
 def _slow(times: Floats) -> Floats:
     """A constant and slow waves, (f, k)."""
     phase = np.pi * (times - times[0]) / (times[-1] - times[0])
@@ -148,7 +153,7 @@ def _best_lag(
 ) -> tuple[float, float]:
     """The lag (ms) at which the lamp explains most, and the correlation there; slow waves apart."""
     base, _ = np.linalg.qr(slow)
-    signal = mean - base @ (base.T @ mean)
+    signal = _without(base, np.asarray(mean, np.float64)[:, None])[:, 0]
     length = max(float(np.linalg.norm(signal)), 1e-9)
     values = []
     for lag in _LAGS_MS:
