@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from gatevault.cli.app import app
 from gatevault.core.errors import UsageError
 from gatevault.lab import pad, pad_bench, pad_page
 from gatevault.lab.pad import bounded, evaluate_pad
@@ -97,9 +100,31 @@ def test_every_output_says_synthetic(
     assert "<svg" in page
 
 
-def test_the_command_tells_what_is_wrong_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert pad.main(["--species", "mask"]) == 2
-    assert "print-moved" in capsys.readouterr().err
+def test_the_command_tells_what_is_wrong_in_one_line() -> None:
+    ended = CliRunner().invoke(app, ["evaluate", "--pad", "--species", "mask"])
+    assert ended.exit_code == 2 and "print-moved" in ended.stderr
+
+
+def test_a_run_goes_on_from_what_was_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made: list[tuple[str, int]] = []
+
+    def make(request: PadRequest, tasks: list[tuple[str, int]], say: object) -> Iterator[Outcome]:
+        made.extend(tasks)
+        return (outcome(name, seed, live=seed == 1) for name, seed in tasks)
+
+    monkeypatch.setattr(pad_bench, "_made", make)
+    kept = tmp_path / "kept.jsonl"
+    first = evaluate_pad(PadRequest("led", ("relay",), n=2, kept=kept))
+    again = evaluate_pad(PadRequest("led", ("relay", "print-moved"), n=3, kept=kept))
+    assert made[:2] == [("relay", 0), ("relay", 1)]
+    assert sorted(made[2:]) == [("print-moved", 0), ("print-moved", 1), ("print-moved", 2), ("relay", 2)]
+    assert first["attacks"]["relay"]["apcer"]["count"] == again["attacks"]["relay"]["apcer"]["count"] == 1
+    assert again["attacks"]["relay"]["apcer"]["of"] == 3
+    evaluate_pad(PadRequest("rgb", ("relay",), n=1, kept=kept))
+    assert made[-1] == ("relay", 0), "another tier is another run"
+    kept.write_text("{}\n")
+    with pytest.raises(UsageError, match="does not hold outcomes"):
+        evaluate_pad(PadRequest("led", ("relay",), n=1, kept=kept))
 
 
 # --- peers ---------------------------------------------------------------------------------------------

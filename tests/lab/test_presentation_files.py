@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatevault.lab.presentations import presentation as files
+from gatevault.vision import recorded as files
 from gatevault.vision.recorded import Presentation, PresentationError, load, save
 
 FRAMES = np.random.default_rng(1).integers(0, 256, (5, 6, 8, 3), dtype=np.uint8)

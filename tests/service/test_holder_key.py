@@ -19,8 +19,10 @@ from gatevault.core.schedule import parse
 from gatevault.core.types import CardRead
 from gatevault.service import access
 from gatevault.service.access import Access
+from gatevault.service.config import load_board
 from gatevault.service.doorway import Doorway
 from gatevault.service.eyes import Eyes
+from gatevault.service.liveness import Liveness
 from tests.bench import Bench, eventually, in_background
 from tests.service.inside import Inside, inside, now
 from tests.service.peer import DIMENSION, Peer, Script, shows
@@ -186,6 +188,7 @@ def _access(rooms: Inside) -> Access:
         rooms.clock,
         parse(house.settings.schedule.hours),
         house.settings.matching,
+        Liveness(house.settings.liveness, load_board("bench"), bench=True),
     )
 
 

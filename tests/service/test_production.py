@@ -16,6 +16,7 @@ from gatevault.core import control
 from gatevault.core.consent import Standing
 from gatevault.core.entries import EntryType
 from gatevault.core.errors import BenchOnlyError, GateVaultError, StoreFullError
+from gatevault.core.liveness import Tier
 from gatevault.core.matching import Rows, unit
 from gatevault.core.types import CardRead, Match, Reason
 from gatevault.devices.guard import start_guard
@@ -170,7 +171,7 @@ def test_a_matched_face_does_not_outwait_the_ledger(
         if late:
             hanging = asyncio.create_task(gate.storage.run(time.sleep, 1.0))
             await asyncio.sleep(0.05)
-        passage = await gate.access._face_of(Match(resident), time.monotonic_ns(), 3)
+        passage = await gate.access._face_of(Match(resident), time.monotonic_ns(), 3, Tier.LED)
         assert (passage.decision.granted, gate.relay.energised) == (not late, not late)
         if late:
             assert passage.decision.reason is Reason.FAULT

@@ -15,6 +15,7 @@ from gatevault.core.board import Board, Input
 from gatevault.core.consent import Standing
 from gatevault.core.entries import EntryType
 from gatevault.core.errors import VaultLockedError
+from gatevault.core.liveness import Tier
 from gatevault.core.types import CardRead, Match, Reason
 from gatevault.service import gate as module
 from gatevault.service.config import load_board
@@ -120,7 +121,7 @@ def test_a_match_that_waits_for_the_ledger_does_not_open_an_opened_housing(
             gate.lock_vault("tamper")
 
         monkeypatch.setattr(gate.journal, "enter", slowly)
-        passage = await gate.access._face_of(Match("r-1"), 0, 3)
+        passage = await gate.access._face_of(Match("r-1"), 0, 3, Tier.LED)
         assert (passage.decision.reason, passage.relay) == (Reason.VAULT_LOCKED, False)
         assert not gate.relay.energised
 
