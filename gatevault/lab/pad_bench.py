@@ -203,6 +203,8 @@ def _known(request: PadRequest) -> dict[tuple[str, int], Outcome]:
 
 def _made(request: PadRequest, tasks: list[tuple[str, int]], say: Say) -> Iterator[Outcome]:
     began, told = time.monotonic(), 0.0
+    if not tasks:  # all were kept
+        return
     if request.jobs == 1:
         _start(request)
         results: Iterator[Outcome] = map(_run, tasks)

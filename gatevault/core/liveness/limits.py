@@ -1,8 +1,8 @@
 """The figures that a presentation must reach, tier by tier, each with its reason.
 
-Chosen on the `tune` split of the rendered presentations (`lab.presentations`; 122 genuine and some 330 attacks over
-the three tiers) and on the few real pictures at hand, with room towards what physics allows rather than close to
-either side; committed before the `test` split was first run. "Seen" tells what that split showed.
+Chosen on the `tune` split of the rendered presentations (`lab.presentations`) and on the few real pictures at hand,
+with room towards what physics allows rather than close to either side. "Seen" tells roughly what runs of that split
+showed while the measuring was still being written: no figure to rely on, those are in docs/liveness.md.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ class TurnLimits(_Limits, frozen=True):
     lobe: _Positive = 0.12
     """From which it was turned: 8 degrees. Seen: flat prints up to 0.10, bent ones to 0.15, once 0.20."""
     reach: _Positive = 0.155
-    """That each of two answers must reach, each to its side: 10 degrees. Seen: genuine from 0.16, median 0.4; no
-    print reached it twice."""
+    """That each of two answers must reach, each to its side: 10 degrees. Seen: genuine from 0.16, median 0.4."""
     noticed_ms: _Positive = 150.0
     """From a movement's beginning until it goes beyond `begin`, at most: an answer may be seen so much later than
     it has to begin."""
