@@ -22,8 +22,8 @@ ADVICE: Final[dict[Refusal, str]] = {
 
 PASSES: Final[dict[Tier, tuple[str, ...]]] = {
     Tier.OFF: ("any photograph", "any screen", "any mask"),
-    Tier.RGB: ("some bent prints and prints with eye holes", "a driven face on a screen (not tested)", "masks"),
-    Tier.LED: ("masks",),
+    Tier.RGB: ("some bent prints and prints with eye holes", "a driven face on a screen", "masks"),
+    Tier.LED: ("masks", "a few glossy bent prints with eye holes"),
     Tier.IR: ("masks",),
 }
 """What somebody may show in place of a face with each tier; how often, docs/liveness.md tells."""
