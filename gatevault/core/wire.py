@@ -201,6 +201,8 @@ class LookEnd(StrEnum):
     END_OF_FILE = "end-of-file"
     SEVERAL_FACES = "several-faces"
     NOT_LIVE = "not-live"
+    TOLD = "told"
+    """Every frame of a track that lives was told: no later one counts."""
     CAMERA = "camera"
 
 

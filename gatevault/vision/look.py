@@ -189,6 +189,8 @@ def _watch(
             seen.refusal = seen.release.settle(clock())
             if seen.refusal is not None:
                 return LookEnd.NOT_LIVE
+            if seen.release.over:
+                return LookEnd.TOLD
         finally:
             frame.wipe()
 

@@ -1,7 +1,7 @@
 """When the vector of a face may leave: at once where liveness is off (a bench, an enrolment), else with its track.
 
-`Checked` keeps the vectors of a track here until it lives, overwrites them where it does not, and lets each later
-face of the same track pass. What leaves is made from a `LiveTrack` alone (`_released`): a type, not a flag.
+`Checked` keeps the vectors of a track until it lives, and overwrites them where it does not; no frame after the
+judgement leaves. What leaves is made from a `LiveTrack` alone (`_released`): a type, not a flag.
 """
 
 from __future__ import annotations
@@ -57,6 +57,10 @@ class Seen:
 class Release(Protocol):
     """What a look tells of each frame, and asks."""
 
+    @property
+    def over(self) -> bool:
+        """Whether all that may leave has left, so that the camera need not stay open."""
+
     def frame(self, frame: Frame, face: Face | None, landmarks: Points | None) -> None:
         """A fresh frame, with the face that the look is about, or without one."""
 
@@ -87,7 +91,9 @@ def open_release(look: Look, site: Site, emit: Emit, veto: Veto | None = None) -
 
 
 class Unchecked:
-    """Liveness is off: each face leaves at once."""
+    """Liveness is off: each face leaves at once, for as long as the look lasts."""
+
+    over = False
 
     def __init__(self, nonce: str, emit: Emit) -> None:
         self._nonce = nonce
@@ -131,6 +137,7 @@ class Checked:
         self._begun = False
         """Whether somebody was asked already: from then on a lost track is the look's end."""
         self._last_ns = 0
+        self.over = False
         self._track = self._new_track()
 
     def _new_track(self) -> Track:
@@ -162,6 +169,7 @@ class Checked:
             return None
         if isinstance(verdict, LiveTrack):
             self._release(verdict)
+            self.over = True
             return None
         return self._refused(verdict)
 

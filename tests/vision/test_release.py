@@ -111,7 +111,7 @@ def show(checked: Checked, *frames: Frame) -> list[Seen]:
 
 def test_nothing_leaves_while_the_track_is_not_judged(checked: Checked, sent: Sent) -> None:
     show(checked, *map(frame, range(3)))
-    assert checked.settle(10**12) is None and sent.faces == []
+    assert checked.settle(10**12) is None and sent.faces == [] and not checked.over
 
 
 def test_with_a_living_track_its_own_frames_leave_and_are_overwritten(
@@ -123,11 +123,11 @@ def test_with_a_living_track_its_own_frames_leave_and_are_overwritten(
     assert checked.settle(0) is None
     assert sent.faces == [(1, 2.0), (2, 3.0), (3, 4.0)], "the first is of another track"
     assert not any(each.vector.any() for each in given)
+    assert checked.over, "the camera need not stay open"
     later = frame(9)
     show(checked, later)
-    track().lives(*frames, later)
     checked.settle(0)
-    assert sent.faces[-1][0] == 9
+    assert sent.faces[-1][0] == 3, "what comes after the judgement does not leave"
 
 
 def test_a_face_needs_a_live_track_that_covers_it(sent: Sent) -> None:

@@ -117,15 +117,11 @@ class _Followed:
             self.tracker.wipe()
 
 
-class Turns:
-    """Tier RGB."""
+class _OnPoints:
+    """What both kinds of session know by the points that they follow."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits.turn
+    def __init__(self) -> None:
         self._followed = _Followed()
-        self._prompts: list[Prompt] = []
-        self._log = TurnLog()
-        self._surroundings: Surroundings | None = None
 
     @property
     def ready(self) -> bool:
@@ -138,6 +134,17 @@ class Turns:
     @property
     def broken(self) -> bool:
         return self._followed.broken
+
+
+class Turns(_OnPoints):
+    """Tier RGB."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__()
+        self._limits = limits.turn
+        self._prompts: list[Prompt] = []
+        self._log = TurnLog()
+        self._surroundings: Surroundings | None = None
 
     def see(
         self,
@@ -185,28 +192,16 @@ class Turns:
             self._surroundings.wipe()
 
 
-class Flicker:
+class Flicker(_OnPoints):
     """Tiers LED and IR."""
 
     def __init__(self, lamp: Lamp, site: Site) -> None:
+        super().__init__()
         self._lamp = lamp
         self._site = site
-        self._followed = _Followed()
         self._edges: list[Edge] = []
         self._log = LampLog()
         self._colour: list[Single] = []
-
-    @property
-    def ready(self) -> bool:
-        return self._followed.ready
-
-    @property
-    def followed(self) -> bool:
-        return self._followed.tracker is not None
-
-    @property
-    def broken(self) -> bool:
-        return self._followed.broken
 
     def see(
         self,
