@@ -65,7 +65,7 @@ class LampLimits(_Limits, frozen=True):
     genuine from 9."""
     saturated: _Positive = 0.5
     """Most of the skin at the sensor's end: the rest must tell."""
-    correlation: float = 0.92
+    correlation: float = 0.96
     """Of the skin's light, freed of slow drift, with the pattern. Seen: genuine from 0.97, replays up to 0.90 but
     for the glass's own answer."""
     lag_ms: tuple[float, float] = (-40.0, 80.0)
@@ -74,7 +74,7 @@ class LampLimits(_Limits, frozen=True):
     """Least log of lit over unlit skin. Seen: genuine from 0.12; relays' and replays' glass down to 0.03."""
     of_predicted: _Positive = 0.25
     """Least share of the amplitude that site and distance predict, where the site was calibrated."""
-    texture: float = 0.35
+    texture: float = 0.5
     """Least share of the face's own features in the lamp's light: skin and paper reflect it coloured as they are, a
     screen's glass does not know what is shown behind it. Seen: genuine from 0.5, paper 0.9 to 1.05, glass up to
     0.15; the real face 0.6."""

@@ -35,8 +35,8 @@ _SELDOM: Final = 0.1
 _WAVES: Final = 3
 """Slow cosines over the pattern's time that are not the lamp: up to 0.9 Hz."""
 
-_EXPOSURE_MS: Final = 16.0
-"""Over which a frame gathers light, before its time stamp; half a slot's error costs nothing."""
+_EXPOSURES_MS: Final = (8.0, 18.0, 32.0, 50.0)
+"""Over which a frame may gather light on the face, its rolling shutter included, before its time stamp."""
 _LAGS_MS: Final = np.arange(-120.0, 601.0, 10.0)
 
 _LEAST_FRAMES: Final = 14
@@ -49,16 +49,16 @@ EYES_APART_M: Final = 0.063
 """Between the pupils of an adult: mean of ANSUR II, 2012; deviation 3.6 mm."""
 
 
-def _lit(times_ms: Floats, edges: list[tuple[float, bool]], lag: float) -> Floats:
+def _lit(times_ms: Floats, edges: list[tuple[float, bool]], lag: float, exposure: float) -> Floats:
     """Share of each frame's exposure in which the lamp, `lag` ms late, was lit."""
     end = times_ms - lag
-    start = end - _EXPOSURE_MS
+    start = end - exposure
     total = np.zeros(len(times_ms))
     for number, (at, lit) in enumerate(edges):
         if lit:
             until = edges[number + 1][0] if number + 1 < len(edges) else np.inf
             total += np.clip(np.minimum(end, until) - np.maximum(start, at), 0.0, None)
-    return total / _EXPOSURE_MS
+    return total / exposure
 
 
 def measure(log: LampLog, edges: Sequence[Edge], site: Site, apart: float) -> LampEvidence:
@@ -101,8 +101,8 @@ def _measured(
     slow = _slow(times)
     mean = faces[:, cells].mean(axis=1)
     # In linear light, for a frame that is lit for half of its exposure has half the light, not half its logarithm.
-    lag, correlation = _best_lag(np.exp(mean - mean.mean()), slow, times, changes)
-    lit = _lit(times, changes, lag)
+    lag, exposure, correlation = _best_lag(np.exp(mean - mean.mean()), slow, times, changes)
+    lit = _lit(times, changes, lag, exposure)
     base, _ = np.linalg.qr(slow)
     # What motion and lamp have in common is the lamp's: a head that nods in its time is followed all the same.
     alone = _without(base, lit[:, None])
@@ -150,20 +150,19 @@ def _slow(times: Floats) -> Floats:
 
 def _best_lag(
     mean: Floats | Single, slow: Floats, times: Floats, changes: list[tuple[float, bool]]
-) -> tuple[float, float]:
-    """The lag (ms) at which the lamp explains most, and the correlation there; slow waves apart."""
+) -> tuple[float, float, float]:
+    """The lag and exposure (ms) at which the lamp explains most, and the correlation there; slow waves apart."""
     base, _ = np.linalg.qr(slow)
     signal = _without(base, np.asarray(mean, np.float64)[:, None])[:, 0]
     length = max(float(np.linalg.norm(signal)), 1e-9)
-    values = []
-    for lag in _LAGS_MS:
-        lit = _lit(times, changes, float(lag))
-        lit = lit - base @ (base.T @ lit)
-        values.append(float(lit @ signal) / max(float(np.linalg.norm(lit)) * length, 1e-9))
-    best = int(np.argmax(values))
+    lit = np.stack([_lit(times, changes, float(lag), e) for e in _EXPOSURES_MS for lag in _LAGS_MS], axis=1)
+    lit = _without(base, lit)
+    values = (signal @ lit / np.maximum(np.linalg.norm(lit, axis=0) * length, 1e-9)).reshape(len(_EXPOSURES_MS), -1)
+    exposure, best = (int(k) for k in np.unravel_index(int(np.argmax(values)), values.shape))
+    row = values[exposure]
     # Where several lags fit alike (few frames a second), their middle.
-    near = np.array([k for k in range(len(values)) if abs(k - best) <= 4 and values[k] > values[best] - 0.01])
-    return float(_LAGS_MS[near].mean()), values[best]
+    near = [k for k in range(len(row)) if abs(k - best) <= 4 and row[k] > row[best] - 0.01]
+    return float(_LAGS_MS[near].mean()), _EXPOSURES_MS[exposure], float(row[best])
 
 
 def _beside(log: LampLog, chosen: npt.NDArray[np.bool_], share: Floats) -> float | None:

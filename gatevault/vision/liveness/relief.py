@@ -63,10 +63,14 @@ def _without(nuisance: Floats, wanted: Floats) -> Floats:
 
 
 def texture(ratio: Single, unlit: Single, cells: npt.NDArray[np.bool_]) -> float:
-    """By how much the lamp's light shows the picture's own features: 1 on skin and paper, 0 on a screen's glass."""
+    """By how much the lamp's light shows the picture's own features: 1 on skin and paper, 0 on a screen's glass.
+
+    The slope of the lamp's own light over the light with it, in logarithms: unlit, infrared pictures are all noise.
+    """
     light, a = _light(ratio, unlit, cells)
-    left, own = _without(_SMOOTH[cells], np.column_stack((light, a))).T
-    return 1.0 + float(left @ own) / max(float(own @ own), 1e-12)
+    lit = a + np.asarray(cv2.GaussianBlur(np.asarray(ratio, np.float32), (0, 0), 1.0), np.float64)[cells]
+    left, own = _without(_SMOOTH[cells], np.column_stack((light + a, lit))).T
+    return float(left @ own) / max(float(own @ own), 1e-12)
 
 
 def relief(ratio: Single, unlit: Single, cells: npt.NDArray[np.bool_]) -> tuple[float, float]:
