@@ -78,10 +78,10 @@ class LampLimits(_Limits, frozen=True):
     """Least share of the face's own features in the lamp's light: skin and paper reflect it coloured as they are, a
     screen's glass does not know what is shown behind it. Seen: genuine from 0.5, paper 0.9 to 1.05, glass up to
     0.15; the real face 0.6."""
-    relief: float = 0.12
+    relief: float = 0.18
     """Least correlation of the answer's fine structure with that of a head's normals. Seen: genuine from 0.20,
     median 0.5; paper -0.3 to 0.26 (whose size is nothing); the real face 0.77, its print -0.2."""
-    relief_gain: float = 0.22
+    relief_gain: float = 0.33
     """Least size of that structure: 1 is a head's. Seen: genuine 0.32 to 1.35, paper within 0.15 of nothing; the
     real face 2, its print -0.2."""
     over_surroundings: float = 0.3
