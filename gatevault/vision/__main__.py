@@ -2,9 +2,9 @@
 daemon.
 
 It confines itself before any native library is loaded: what comes with OpenCV, dlib or onnxruntime never runs
-outside the sandbox. Exit status: 0 the daemon hung up, 2 wrong usage, 3 daemon and vision are of different releases,
-4 a model file is unfit, 5 the daemon sent nonsense, 6 no daemon, 7 it may not look at this gate, or not at a camera
-that was plugged in since it began.
+outside the sandbox. Exit status: 0 the daemon hung up, 2 wrong usage, 3 daemon and vision are of different
+releases, 4 a model file is unfit, 5 the daemon sent nonsense, 6 no daemon, 7 it may not look at this gate, or not
+at a camera that was plugged in since it began.
 """
 
 from __future__ import annotations
