@@ -98,8 +98,10 @@ def _read_only() -> bool:
 
 
 def _own_program() -> tuple[Path, ...]:
+    """The interpreter, where it looks for modules (but for a working directory that it looks in), and ours."""
     package = Path(gatevault.__file__).parent
-    return (Path(sys.prefix), Path(sys.base_prefix), package, package.parent / "hardware")
+    places = {Path(place) for place in sys.path if place} - {Path.cwd()}
+    return (Path(sys.prefix), Path(sys.base_prefix), *sorted(places), package, package.parent / "hardware")
 
 
 def _devices(patterns: Iterable[str]) -> tuple[Path, ...]:
