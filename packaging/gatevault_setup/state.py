@@ -75,8 +75,8 @@ class State:
                 "of a later one."
             )
         raise Refused(
-            f"The state is of format {found}, and GateVault {version} reads from {min(known)} on: install a version "
-            "in between first."
+            f"The state is of format {found}, and GateVault {version} reads from {min(known)} on: install a "
+            "version in between first."
         )
 
     def check_ledger(self, program: str) -> str:
@@ -92,7 +92,8 @@ class State:
         why = body.get("message") or "; ".join(str(item.get("problem")) for item in body.get("problems", [])[:3])
         raise Refused(
             f"The ledger does not verify ({why or 'no answer'}): an upgrade would hide when and by what it was "
-            f"broken. Keep a copy of {STATE}, see `gatevault ledger verify`, and call an auditor. Nothing was changed."
+            f"broken. Keep a copy of {STATE}, see `gatevault ledger verify`, and call an auditor. Nothing was "
+            "changed."
         )
 
     def ask(self, program: str, *words: str) -> dict[str, Any]:
