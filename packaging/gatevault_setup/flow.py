@@ -19,9 +19,9 @@ import fcntl
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from gatevault_setup.bundle import Manifest, verify
 from gatevault_setup.errors import Refused
@@ -114,26 +114,29 @@ class Setup:
 
     def _go_over(self, name: str, before: str | None) -> None:
         """Steps 4 and 5. Refused, with the release before in place again, where the new one is not well."""
-        running = self.system.active()
         health = Health.now(self.state, self.system, self.releases.program(before) if before else None)
-        wanted = before is None or running or self.system.enabled()
+        wanted = before is None or health.before is not None or self.system.enabled()
         starts = wanted and self.state.device is not None
         try:
             self._activate(name, stop=starts)
             if wanted:
                 self.system.enable()
-            problem = self._start(name, health) if starts else None
         except (Refused, OSError) as error:
-            problem = str(error)
-        if problem is None:
-            self.releases.remember(before)
-            say(f"  {HOME}/current is {name}" + (", and the gate runs" if starts and self.machine.booted else ""))
-            return
-        if before is None or health.before is None:
+            if before is None:
+                raise Refused(
+                    f"The release could not be put in place: {error} Mend that, and run it again."
+                ) from None
+            self._back(before, name, str(error), health, starts=starts)
+        problem = self._start(name, health) if starts else None
+        if problem is not None and before is not None and health.before is not None:
+            self._back(before, name, problem, health, starts=starts)
+        self.releases.remember(before)
+        if problem is not None:
             raise Refused(
-                f"The release is in place, but {problem}: see `journalctl -u gatevault` and `gatevault doctor`."
+                f"The release is in place, but {problem}; nor did the gate run before. See `gatevault doctor` and "
+                "`journalctl -u gatevault`."
             )
-        self._back(before, name, problem, health)
+        say(f"  {HOME}/current is {name}" + (", and the gate runs" if starts and self.machine.booted else ""))
 
     def _activate(self, name: str, *, stop: bool) -> None:
         if stop:
@@ -149,13 +152,12 @@ class Setup:
         self.system.start()
         return health.wait(self.releases.program(name), self.patience)
 
-    def _back(self, before: str, name: str, problem: str, health: Health) -> None:
+    def _back(self, before: str, name: str, problem: str, health: Health, *, starts: bool) -> NoReturn:
         """To the release before, with the state as it is now. Raises Refused, which tells how that went."""
         try:
             self.state.check_format(self.releases.manifest(before))
-            self._activate(before, stop=True)
-            self.system.start()
-            still = health.wait(self.releases.program(before), self.patience)
+            self._activate(before, stop=starts)
+            still = self._start(before, health) if starts else None
         except (Refused, OSError) as error:
             still = str(error)
         if still is not None:
@@ -163,11 +165,11 @@ class Setup:
                 f"{name} was not well ({problem}), and the release before could not be brought back ({still}): see "
                 "`journalctl -u gatevault`. Open the gate by its own key until then."
             )
-        with suppress(OSError):
+        if name != self.releases.linked("previous"):
             self.releases.drop(name)
         raise Refused(
-            f"{name} was not well ({problem}): {before} runs again, with the state as it is now. What was erased "
-            "meanwhile stays erased."
+            f"{name} was not well ({problem}): {before} is in place again, with the state as it is now. What was "
+            "erased meanwhile stays erased."
         )
 
     # --- roll back ---------------------------------------------------------------------------

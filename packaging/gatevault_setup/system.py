@@ -96,23 +96,21 @@ class System:
 
     def make_users(self) -> None:
         """Users, groups, directories, by sysusers.d and tmpfiles.d; then udev's rules, where udev runs. Refused."""
-        users, folders = (
-            self.machine.path(PLACES[part]) / "gatevault.conf" for part in ("sysusers.d", "tmpfiles.d")
-        )
-        self._from_here("systemd-sysusers", users)
-        self._from_here("systemd-tmpfiles", folders, "--create")
+        self._from_here("systemd-sysusers")
+        self._from_here("systemd-tmpfiles", "--create")
         if self.machine.booted and shutil.which("udevadm"):
             self.machine.need(["udevadm", "control", "--reload"])
             self.machine.need(["udevadm", "trigger", "--action=change"])
 
-    def _from_here(self, program: str, file: Path, *more: str) -> None:
-        """One of systemd's tools on a root: this machine's own tool, since the image's may not run here."""
+    def _from_here(self, program: str, *more: str) -> None:
+        """One of systemd's tools on a root: this machine's own tool, since the image's may not run here.
+
+        By its file's name alone it looks into every folder below that root, so that an admin's in /etc wins.
+        """
         if shutil.which(program) is None:
             raise Refused(f"{program} is not on this machine: it is part of systemd, which a gate needs.")
         where = [] if self.machine.here else [f"--root={self.machine.root}"]
-        # With --root it looks for the file below it.
-        name = f"/{file.relative_to(self.machine.root)}"
-        Machine(Path("/")).need([program, *where, *more, name])
+        Machine(Path("/")).need([program, *where, *more, "gatevault.conf"])
 
     # --- the service manager -----------------------------------------------------------------
 
