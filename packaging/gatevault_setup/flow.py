@@ -157,6 +157,7 @@ class Setup:
         try:
             self.state.check_format(self.releases.manifest(before))
             self._activate(before, stop=starts)
+            self.patience = max(self.patience, HEALTHY_S)  # it was well before: it may take its time
             still = self._start(before, health) if starts else None
         except (Refused, OSError) as error:
             still = str(error)

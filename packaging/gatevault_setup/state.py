@@ -125,14 +125,17 @@ class Health:
     def wait(self, program: str, seconds: float) -> str | None:
         """None once the daemon runs and no part that was well is worse; else what is wrong after that time."""
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            if self._problem(program) is None:
+        while True:
+            problem = self._problem(program)
+            if problem is None:
                 process = self.system.main_pid()
                 time.sleep(SETTLED_S)
                 if self.system.main_pid() == process and self._problem(program) is None:
                     return None
+                problem = "the daemon does not keep running"
+            if time.monotonic() >= until:
+                return problem
             time.sleep(1.0)
-        return self._problem(program) or "the daemon does not keep running"
 
     def _problem(self, program: str) -> str | None:
         if not self.system.active():
