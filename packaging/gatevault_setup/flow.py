@@ -57,8 +57,11 @@ class Setup:
 
     # --- install and upgrade -----------------------------------------------------------------
 
-    def install(self, bundle: Path) -> None:
-        """Install the bundle, or go over to it. Refused: nothing was changed, or the release before runs again."""
+    def install(self, bundle: Path, *, debian: bool | None = None) -> None:
+        """Install the bundle, or go over to it. Refused: nothing was changed, or the release before runs again.
+
+        `debian`: whether the program sees Debian's Python packages; None: as the release before, else no.
+        """
         manifest = Manifest.read(bundle)
         python = self.machine.python()
         manifest.wheels(python)
@@ -72,7 +75,9 @@ class Setup:
             lasting = before if before and self._runs(before) else None
             if lasting is not None:
                 self._check_ledger(lasting)
-            name = self.releases.unpack(bundle, manifest)
+            if debian is None:
+                debian = before is not None and self.releases.sees_debian(before)
+            name = self.releases.unpack(bundle, manifest, debian=debian)
             try:
                 self._try_out(name)
                 if lasting is None:
@@ -248,9 +253,7 @@ class Setup:
 
     def _tell_what_next(self, python: str) -> None:
         if not self._lgpio_is_there(python):
-            say(
-                "  lgpio is missing, without which no pin moves: apt install python3-lgpio (Raspberry Pi OS has it)"
-            )
+            say("  lgpio is missing, without which no pin moves: apt install python3-lgpio")
         if self.state.device is None:
             say(NEXT)
 

@@ -38,7 +38,7 @@ def main(bundle: Path, arguments: list[str] | None = None) -> int:
         elif given.keys:
             setup.keys(given.keys)
         else:
-            setup.install(bundle)
+            setup.install(bundle, debian=given.debian_packages)
     except Refused as error:
         sys.stderr.write(f"install: {error}\n")
         return 1
@@ -66,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--confirm", metavar="DEVICE", help=help_)
     help_ = "how long a started gate may take to be well (%(default)s)"
     parser.add_argument("--patience", metavar="SECONDS", type=float, default=HEALTHY_S, help=help_)
+    help_ = "let the program see Debian's Python packages: for python3-picamera2. Kept at upgrades, until --no-…"
+    parser.add_argument("--debian-packages", action=argparse.BooleanOptionalAction, help=help_)
     help_ = "work on an image in this folder"
     parser.add_argument("--root", metavar="DIR", type=Path, default=Path("/"), help=help_)
     return parser

@@ -32,6 +32,7 @@ from gatevault_setup.machine import Machine
 HOME: Final = "/opt/gatevault"
 _COMPLETE: Final = ".complete"
 _SCRIPT: Final = "gatevault"
+_SEES: Final = "include-system-site-packages = true"
 _NOT_COMPILED: Final = re.compile(r"/(tests?|testing|backend/test)/")
 _LGPIO: Final = "/usr/lib/python3/dist-packages"
 
@@ -69,11 +70,12 @@ class Releases:
 
     # --- changes -----------------------------------------------------------------------------
 
-    def unpack(self, bundle: Path, manifest: Manifest) -> str:
+    def unpack(self, bundle: Path, manifest: Manifest, *, debian: bool) -> str:
         """Make the release of a verified bundle; its name. What a failure left goes at the next one. Refused."""
         python = self.machine.python()
         name = f"{manifest.name}-py{python.replace('.', '')}"
         if self.complete(name):
+            self.see_debian(name, debian)
             return name
         folder = self.folder(name)
         for left in self.home.glob("releases/*"):
@@ -82,6 +84,7 @@ class Releases:
         site = folder / "lib" / f"python{python}" / "site-packages"
         site.mkdir(parents=True)
         self._venv(folder, python)
+        self.see_debian(name, debian)
         for wheel in manifest.wheels(python):
             unpack_wheel(bundle / wheel, site)
         self._script(folder, python, site)
@@ -119,14 +122,22 @@ class Releases:
         (self.folder(name) / _COMPLETE).unlink(missing_ok=True)
         shutil.rmtree(self.folder(name), ignore_errors=True)
 
+    def sees_debian(self, name: str) -> bool:
+        """Whether a release sees Debian's Python packages, behind its own."""
+        return _SEES in (self.folder(name) / "pyvenv.cfg").read_text(encoding="utf-8")
+
+    def see_debian(self, name: str, debian: bool) -> None:
+        """Let it see Debian's Python packages, or its own alone: fewer ways into the process that has the keys."""
+        seen = _SEES if debian else _SEES.replace("true", "false")
+        python = self.machine.python()
+        text = f"home = /usr/bin\n{seen}\nversion = {python}\n"
+        (self.folder(name) / "pyvenv.cfg").write_text(text, encoding="utf-8")
+
     # --- a release's parts -------------------------------------------------------------------
 
     def _venv(self, folder: Path, python: str) -> None:
         """What `python3 -m venv --without-pip` makes, of which Debian's minimal root may have no module."""
         (folder / "bin").mkdir()
-        (folder / "pyvenv.cfg").write_text(
-            f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {python}\n", encoding="utf-8"
-        )
         (folder / "bin" / f"python{python}").symlink_to(f"/usr/bin/python{python}")
         # A script and no link: from a path through `bin`, itself a link, Python would not find its venv.
         own = f"{HOME}/releases/{folder.name}/bin/python{python}"

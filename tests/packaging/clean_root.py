@@ -1,7 +1,7 @@
 """A clean Debian root, offline, and in it a stand-in of systemd for what the installer asks of it.
 
-The root comes from mmdebstrap once, and is kept in a folder of temporary files; each test gets a copy. Within it runs
-what the installer at the gate would type, in namespaces of its own: no network, and processes that end with it.
+The root comes from mmdebstrap once, and is kept in a folder of temporary files; each test gets a copy. Within it,
+in namespaces of its own (no network, and processes that end with it), runs what the installer at the gate types.
 `systemctl` is a stand-in that keeps to what the units say: it starts the daemon of `current` as user gatevault and
 stops it, so that upgrade and rollback meet a real daemon on a bench state. Real systemd: tests/vm.
 """
@@ -136,7 +136,8 @@ class CleanRoot:
 
     def _namespaces(self) -> subprocess.Popen[str]:
         prepare = (
-            "set -e; cd $0; mount -t proc proc proc; mount -t tmpfs tmpfs run; mount -t tmpfs tmpfs dev; mkdir dev/shm;"
+            "set -e; cd $0; mount -t proc proc proc; mount -t tmpfs tmpfs run; mount -t tmpfs tmpfs dev;"
+            "mkdir dev/shm;"
             "mknod -m 666 dev/null c 1 3; mknod -m 444 dev/urandom c 1 9; mknod -m 666 dev/ptmx c 5 2;"
             "echo ready; exec sleep 3000"
         )

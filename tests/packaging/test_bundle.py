@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
+import ast
+import importlib.util
 import os
+import sys
 import tarfile
 import tomllib
 import zipfile
@@ -14,6 +16,7 @@ import archive
 import bundle
 import pytest
 from bundle import BundleError, Target, read_requirements
+from gatevault_setup.bundle import Manifest, verify
 from packaging.utils import parse_wheel_filename
 
 ROOT = Path(__file__).parents[2]
@@ -133,9 +136,6 @@ def test_an_archive_depends_on_its_content_alone(tmp_path: Path, monkeypatch: py
 
 
 def test_the_installer_imports_the_standard_library_alone() -> None:
-    import ast
-    import sys
-
     for file in (ROOT / "packaging" / "gatevault_setup").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
@@ -145,3 +145,36 @@ def test_the_installer_imports_the_standard_library_alone() -> None:
                 assert top == "gatevault_setup" or top in sys.stdlib_module_names, f"{file.name}: {name}"
                 assert top not in ("socket", "http", "urllib", "ssl", "ftplib"), f"{file.name}: {name}"
     assert importlib.util.find_spec("gatevault_setup") is not None
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("arch", bundle.ARCHES)
+def test_a_whole_bundle_is_complete_and_the_same_bytes_at_each_build(arch: str, tmp_path: Path) -> None:
+    """Both Pythons. The one for aarch64 is looked at and not run: no such machine is here."""
+    pythons = list(bundle.PYTHONS)
+    made = [bundle.make(arch, pythons, tmp_path / name, tmp_path / "work") for name in ("one", "two")]
+    assert bundle.sha256_of(made[0]) == bundle.sha256_of(made[1])
+    with tarfile.open(made[0]) as tar:
+        tar.extractall(tmp_path, filter="data")
+    folder = tmp_path / made[0].name.removesuffix(".tar.gz")
+    manifest = Manifest.read(folder)
+    verify(folder, manifest)
+    requirements = bundle.locked()
+    for python in pythons:
+        target = Target(arch, python)
+        wheels = {parse_wheel_filename(Path(name).name)[0]: folder / name for name in manifest.wheels(python)}
+        wanted = {item.requirement.name: item for item in requirements if item.holds(target)}
+        assert wheels.keys() == wanted.keys() | {"gatevault", "face-recognition-models"}
+        for name, file in wheels.items():
+            assert _fits(file.name, target), file.name
+            if name in wanted:
+                assert bundle.sha256_of(file) in wanted[name].hashes
+                assert str(parse_wheel_filename(file.name)[1]) == wanted[name].version
+            with zipfile.ZipFile(file) as content:
+                machines = {content.read(item)[18:20] for item in content.namelist() if _is_elf(content, item)}
+            assert machines <= {{"aarch64": b"\xb7\x00", "x86_64": b"\x3e\x00"}[arch]}, file.name
+
+
+def _is_elf(content: zipfile.ZipFile, name: str) -> bool:
+    with content.open(name) as file:
+        return file.read(4) == b"\x7fELF"

@@ -1,4 +1,4 @@
-"""Nightly: from the bundle to `doctor` in a clean Debian 12, offline, by two commands; and upgrades that go wrong."""
+"""Nightly: from the bundle to `doctor` in a clean Debian 12, offline, by two commands; and upgrades gone wrong."""
 
 from __future__ import annotations
 

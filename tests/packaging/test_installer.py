@@ -112,6 +112,22 @@ def test_the_drop_ins_are_the_key_providers(bundled: Bundled, image: Image, prov
     assert {file.name for file in folder.iterdir()} == {"state.conf"} | ({DROP_INS.get(provider)} - {None})
 
 
+def test_debians_packages_are_seen_where_asked_and_at_upgrades_as_before(bundled: Bundled, image: Image) -> None:
+    root = image()
+
+    def seen() -> bool:
+        return "include-system-site-packages = true" in (root / "opt/gatevault/current/pyvenv.cfg").read_text()
+
+    for version, asked, expected in (
+        ("1.0", None, False),
+        ("1.1", True, True),
+        ("1.2", None, True),
+        ("1.3", False, False),
+    ):
+        Setup(root).install(bundled(version=version), debian=asked)
+        assert seen() is expected
+
+
 # --- refusals ------------------------------------------------------------------------------------
 
 
