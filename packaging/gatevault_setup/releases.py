@@ -34,7 +34,7 @@ _COMPLETE: Final = ".complete"
 _SCRIPT: Final = "gatevault"
 _SEES: Final = "include-system-site-packages = true"
 _NOT_COMPILED: Final = re.compile(r"/(tests?|testing|backend/test)/")
-_LGPIO: Final = "/usr/lib/python3/dist-packages"
+_DEBIANS: Final = "/usr/lib/python3/dist-packages"
 
 
 class Releases:
@@ -88,7 +88,7 @@ class Releases:
         for wheel in manifest.wheels(python):
             unpack_wheel(bundle / wheel, site)
         self._script(folder, python, site)
-        link_lgpio(site, python, self.machine.arch())
+        link_debians(site, python, self.machine.arch())
         for part in ("system", "setup"):
             shutil.copytree(bundle / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         for part in (MANIFEST, "LICENSE", "install"):
@@ -190,15 +190,16 @@ def _place(name: str) -> PurePosixPath | None:
     return path
 
 
-def link_lgpio(site: Path, python: str, arch: str) -> None:
-    """Where no wheel brought lgpio: Debian's own, its two files and nothing else of the system's packages.
+def link_debians(site: Path, python: str, arch: str) -> None:
+    """What no wheel brought and Debian has: lgpio and evdev, and nothing else of the system's packages.
 
-    The links may lead nowhere: python3-lgpio may be installed later.
+    The links may lead nowhere: python3-lgpio and python3-evdev may be installed later.
     """
-    if not (site / "lgpio.py").exists():
-        compiled = f"_lgpio.cpython-{python.replace('.', '')}-{arch}-linux-gnu.so"
-        for file in ("lgpio.py", compiled):
-            (site / file).symlink_to(f"{_LGPIO}/{file}")
+    compiled = f"_lgpio.cpython-{python.replace('.', '')}-{arch}-linux-gnu.so"
+    for module, names in {"lgpio.py": ("lgpio.py", compiled), "evdev": ("evdev",)}.items():
+        if not (site / module).exists():
+            for name in names:
+                (site / name).symlink_to(f"{_DEBIANS}/{name}")
 
 
 def point(link: Path, target: str) -> None:

@@ -19,7 +19,7 @@ from gatevault_setup.removal import uninstall
 from gatevault_setup.state import well
 from gatevault_setup.system import DROP_INS
 
-from tests.packaging.conftest import Bundled, Image, rewrite
+from tests.packaging.conftest import FOREIGN, Bundled, Image, rewrite
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("systemd-sysusers") is None, reason="needs root, and systemd's tools"
@@ -60,7 +60,8 @@ def test_an_image_gets_release_units_users_and_links(bundled: Bundled, image: Im
     site = release / "lib/python3.11/site-packages"
     assert (site / "gatevault/cli/app.py").read_text() == "VERSION = '1.0'\n"
     assert not list(release.rglob("left-out"))
-    assert (site / "lgpio.py").readlink() == Path("/usr/lib/python3/dist-packages/lgpio.py")
+    for name in ("lgpio.py", f"_lgpio.cpython-311-{FOREIGN}-linux-gnu.so", "evdev"):
+        assert (site / name).readlink() == Path("/usr/lib/python3/dist-packages") / name
     units = root / "usr/local/lib/systemd/system"
     for unit in ("gatevault.service", "gatevault-vision.service", "gatevault-key.service", "gatevault.target"):
         assert (units / unit).is_file()
