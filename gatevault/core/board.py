@@ -155,6 +155,11 @@ class Board(_Part, frozen=True):
                 "motion has nothing to wake: give the board an approach_light (it never wakes the camera)"
             )
 
+    @property
+    def has_privacy_light(self) -> bool:
+        """Whether people can see that the camera is open."""
+        return self.privacy_led is not None or self.privacy_light is PrivacyLight.CAMERA_SUPPLY
+
     def parts(self) -> list[tuple[str, Output | Input]]:
         """Every (role, part) with a pin of its own: all but the readers."""
         roles = [(role, getattr(self, role)) for role in self.__struct_fields__]

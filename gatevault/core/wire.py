@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from gatevault.core.camera import CameraState
 from gatevault.core.errors import ProtocolError
 from gatevault.core.liveness import Edge, Prompt, Refusal, Site, Tier
 from gatevault.core.liveness.veto import VetoModel
@@ -23,7 +24,7 @@ from gatevault.core.models import ModelSettings
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import MAX_DIMENSION, Box, Quality, Scan, Vector
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Version of this protocol, told in `Hello` and `Ready`; peers of another version are refused."""
 
 MAX_FRAME: Final = 1024 * 1024
@@ -211,6 +212,7 @@ class LookDone(Message, frozen=True, tag="done"):
 
     `frames` fresh frames were examined, `stale` refused for their age. `error` is a sentence for
     people where `end` is CAMERA. `opened_ms` is how long the camera was open. `refusal`: why, where it is NOT_LIVE.
+    `camera`: what a real camera was found to do.
     """
 
     nonce: Nonce
@@ -220,6 +222,7 @@ class LookDone(Message, frozen=True, tag="done"):
     opened_ms: Count
     error: Annotated[str, Meta(max_length=MAX_SENTENCE)] = ""
     refusal: Refusal | None = None
+    camera: CameraState | None = None
 
 
 ToVision = Hello | Look | Asked | Driven | Stop

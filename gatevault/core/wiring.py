@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from gatevault.core.board import Board, Header, Output, PrivacyLight
+from gatevault.core.board import Board, Header, Output
 from gatevault.core.header import physical, pulled_up_at_reset
 
 CONSOLE: Final = (14, 15)
@@ -109,7 +109,7 @@ def _i2c(board: Board) -> Iterator[Doubt]:
 
 
 def _lights(board: Board) -> Iterator[Doubt]:
-    if board.privacy_led is None and board.privacy_light is PrivacyLight.SOFTWARE:
+    if not board.has_privacy_light:
         yield Doubt(
             "privacy_led",
             None,
