@@ -90,7 +90,8 @@ def test_the_line_of_config_txt() -> None:
 
 def test_the_schema_in_the_folder_is_the_one_that_is_read_by() -> None:
     """`make drawings` writes it."""
-    assert json.loads((BOARDS / "schema.json").read_text(encoding="utf-8")) == json.loads(json.dumps(schema()))
+    found = json.loads((BOARDS / "schema.json").read_text(encoding="utf-8"))
+    assert found == json.loads(json.dumps(schema()))
 
 
 def test_its_patterns_are_those_of_json_schema() -> None:
