@@ -35,7 +35,7 @@ class V4l2Camera:
         self._device = device
         self._capture: Any = None
         self._index = 0
-        self._began = 0
+        self._began = self._opened_ms = 0
         self._control: V4l2Control | None = None
         self._state: CameraState | None = None
 
@@ -57,6 +57,12 @@ class V4l2Camera:
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         self._control = V4l2Control(capture)
         self._index, self._state = 0, None
+        try:
+            self._take().fill(0)  # only a camera that gives frames is open
+        except CameraError:
+            self._release()
+            raise
+        self._opened_ms = self._since()
         return self
 
     def __exit__(
@@ -93,16 +99,18 @@ class V4l2Camera:
         return picture
 
     def _steady(self) -> CameraState:
-        """The first frame tells that it is open, the next ones are the automatic exposure's."""
-        first = self._take()
-        height, width = first.shape[:2]
-        first.fill(0)
-        opened_ms, exposure = self._since(), Exposure.ABSENT
+        """The first frames are the automatic exposure's."""
+        exposure = Exposure.ABSENT
         if self._control is not None and not self._control.absent:
             exposure = settle_and_hold(self._control, self._level)
         code = int(self._capture.get(cv2.CAP_PROP_FOURCC))
-        mode = f"{_letters(code)} {width}x{height}"
-        return CameraState(mode, code == cv2.VideoWriter.fourcc(*"MJPG"), opened_ms, self._since(), exposure)
+        width, height = (
+            int(self._capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        )
+        compressed = code == cv2.VideoWriter.fourcc(*"MJPG")
+        return CameraState(
+            f"{_letters(code)} {width}x{height}", compressed, self._opened_ms, self._since(), exposure
+        )
 
     def _level(self) -> float:
         bgr = self._take()

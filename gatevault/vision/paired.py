@@ -10,6 +10,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from gatevault.core.camera import CameraState, Exposure
+from gatevault.core.errors import CameraError
 from gatevault.vision.frame import Camera, Frame
 
 APART_NS: Final = 60_000_000
@@ -42,7 +43,12 @@ class PairedCamera:
 
     def read(self) -> Frame | None:
         colour = self._colour.read()
-        other = None if colour is None else self._infrared.read()
+        try:
+            other = None if colour is None else self._infrared.read()
+        except CameraError:
+            if colour is not None:
+                colour.wipe()
+            raise
         if colour is None or other is None:
             return colour
         try:

@@ -30,7 +30,7 @@ class PiCamera:
         self._number = number
         self._camera: Any = None
         self._index = 0
-        self._began = 0
+        self._began = self._opened_ms = 0
         self._state: CameraState | None = None
         self._told: dict[str, Any] = {}
         """Metadata of the last frame."""
@@ -55,6 +55,12 @@ class PiCamera:
                 "ribbon cable and `rpicam-hello --list-cameras`."
             ) from None
         self._index, self._state = 0, None
+        try:
+            self._take()[0].fill(0)  # only a camera that gives frames is open
+        except CameraError:
+            self._release()
+            raise
+        self._opened_ms = self._since()
         return self
 
     def __exit__(
@@ -71,11 +77,8 @@ class PiCamera:
 
     def _steady(self) -> CameraState:
         """The first frames are the automatic's."""
-        pixels, _ = self._take()
-        pixels.fill(0)
-        opened_ms = self._since()
         exposure = settle_and_hold(_Control(self._camera, self._metadata), self._level)
-        return CameraState(f"RGB {WIDTH}x{HEIGHT}", None, opened_ms, self._since(), exposure)
+        return CameraState(f"RGB {WIDTH}x{HEIGHT}", None, self._opened_ms, self._since(), exposure)
 
     def _since(self) -> int:
         return (time.monotonic_ns() - self._began) // 1_000_000

@@ -101,9 +101,11 @@ def test_v4l2_failures_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     with pytest.raises(CameraError, match="does not open"), v4l2():
         pass
     assert not webcam.opened
-    plug(monkeypatch, Webcam(frames=0))
-    with v4l2() as camera, pytest.raises(CameraError, match="gives no frames"):
-        camera.read()
+    for frames in (0, 1):
+        webcam = plug(monkeypatch, Webcam(frames=frames))
+        with pytest.raises(CameraError, match="gives no frames"), v4l2() as camera:
+            camera.read()
+        assert not webcam.opened
     with pytest.raises(CameraError, match="no camera at"), live.V4l2Camera(str(tmp_path / "video0")):
         pass
     plain = tmp_path / "clip.mp4"

@@ -87,6 +87,8 @@ class Webcam:
             return self.position
         if name == cv2.CAP_PROP_FOURCC:
             return self.fourcc
+        if name in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT):
+            return float(self.size[name == cv2.CAP_PROP_FRAME_WIDTH])
         if not self.controls:
             return -1.0
         if name == cv2.CAP_PROP_AUTO_EXPOSURE:
