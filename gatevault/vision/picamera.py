@@ -43,7 +43,7 @@ class PiCamera:
             # Named from the low bit up: picamera2's "BGR888" lies in memory as R, G, B ("RGB888" as
             # B, G, R). queue=False: a request made now is never answered by a frame kept from before.
             layout = {"size": (WIDTH, HEIGHT), "format": "BGR888"}
-            controls = {"FrameDurationLimits": (FRAME_US, FRAME_US), "AeEnable": True, "AwbEnable": True}
+            controls = {"FrameDurationLimits": (FRAME_US, FRAME_US)}
             self._camera.configure(
                 self._camera.create_video_configuration(main=layout, buffer_count=2, queue=False, controls=controls)
             )
@@ -133,8 +133,9 @@ class _Control:
         if not {"ExposureTime", "AnalogueGain"} <= now.keys():
             return Exposure.ABSENT
         self._wanted = {name: float(now[name]) for name in ("ExposureTime", "AnalogueGain")}
-        fixed = {"AeEnable": False, "AwbEnable": False}
-        fixed |= {name: now[name] for name in ("ExposureTime", "AnalogueGain", "ColourGains") if name in now}
+        fixed = {"AeEnable": False, "ExposureTime": now["ExposureTime"], "AnalogueGain": now["AnalogueGain"]}
+        if "ColourGains" in now:  # a grey sensor has none, and no AwbEnable either
+            fixed |= {"AwbEnable": False, "ColourGains": now["ColourGains"]}
         try:
             self._camera.set_controls(fixed)
         except RuntimeError:  # picamera2 names a control that this sensor does not have
@@ -147,8 +148,9 @@ class _Control:
         return all(abs(float(now.get(name, 0.0)) - value) <= NEAR * value for name, value in self._wanted.items())
 
     def free(self) -> None:
-        with contextlib.suppress(RuntimeError):
-            self._camera.set_controls({"AeEnable": True, "AwbEnable": True})
+        for name in ("AeEnable", "AwbEnable"):
+            with contextlib.suppress(RuntimeError):
+                self._camera.set_controls({name: True})
 
 
 def picamera2() -> Any:

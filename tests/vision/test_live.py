@@ -204,6 +204,7 @@ class Picamera2:
     fails = ""
     metadata: dict[str, Any] | None = None
     obeys = True
+    grey = False
 
     def __init__(self, number: int) -> None:
         if self.fails == "open":
@@ -222,7 +223,12 @@ class Picamera2:
         assert wishes["queue"] is False
         assert wishes["main"]["format"] == "BGR888"
         assert wishes["controls"]["FrameDurationLimits"] == (33_333, 33_333)
-        self.controls = dict(wishes["controls"])
+        self._check(wishes["controls"])
+        self.controls = {"AeEnable": True} | wishes["controls"]
+
+    def _check(self, controls: dict[str, Any]) -> None:
+        if self.grey and {"AwbEnable", "ColourGains"} & controls.keys():
+            raise RuntimeError("Control AwbEnable is not advertised by libcamera")
 
     def start(self) -> None:
         self.calls.append("start")
@@ -230,7 +236,8 @@ class Picamera2:
     def set_controls(self, controls: dict[str, Any]) -> None:
         if self.fails == "set":
             raise RuntimeError("Control ColourGains is not advertised by libcamera")
-        self.coming = [{}, controls]
+        self._check(controls)
+        self.coming = [{}, *self.coming[1:], controls]
 
     def capture_request(self) -> Picamera2:
         if self.fails == "read":
@@ -252,7 +259,7 @@ class Picamera2:
         if self.metadata is not None:
             return self.metadata
         stamp = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - 20_000_000
-        gains = {"AnalogueGain": 1.0, "ColourGains": (1.5, 1.7)}
+        gains = {"AnalogueGain": 1.0} if self.grey else {"AnalogueGain": 1.0, "ColourGains": (1.5, 1.7)}
         return {"SensorTimestamp": stamp, "ExposureTime": round(self.exposure), **gains}
 
     def release(self) -> None:
@@ -325,6 +332,16 @@ def test_picamera2_holds_the_exposure_that_its_frames_tell(picamera2: type[Picam
         picamera2.made[0].scene = 1.5
         lit = [int(camera.read().pixels[0, 0, 0]) for _ in range(10)]
         assert min(lit) > 1.4 * AIM * 0.9
+
+
+def test_picamera2_of_a_grey_sensor_has_no_white_balance_to_hold(
+    picamera2: type[Picamera2], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picamera2, "grey", True)
+    with open_camera("picamera2:0", bench=False, repeat=False) as camera:
+        frame = camera.read()
+        assert frame is not None and frame.camera is not None
+        assert frame.camera.exposure is Exposure.HELD
 
 
 @pytest.mark.parametrize(("quirk", "exposure"), [("deaf", "ignored"), ("set", "ignored"), ("silent", "absent")])
