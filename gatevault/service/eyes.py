@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gatevault.core import wire
-from gatevault.core.camera import CameraState, findings
+from gatevault.core.camera import CameraState
 from gatevault.core.errors import ConflictError, ProtocolError, VisionDownError
 from gatevault.core.liveness import PATTERN_MS, TURNS_MS, Edge, Prompt, Tier
 from gatevault.core.types import Scan
@@ -230,9 +230,10 @@ class Eyes:
         """A look of `frames` is over, `bad` of which were half a picture, none, or torn."""
         self.camera = camera or self.camera
         if frames:
-            told = [f"the camera gave {bad} broken frames of {frames} in the last look: check its cable and power"]
-            self.camera_fault = "; ".join(
-                told * (bad > MOSTLY * frames) + (findings(camera) if camera is not None else [])
+            self.camera_fault = (
+                f"the camera gave {bad} broken frames of {frames} in the last look: check its cable and power"
+                if bad > MOSTLY * frames
+                else ""
             )
 
     @contextlib.asynccontextmanager

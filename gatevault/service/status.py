@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from gatevault.core.camera import findings
 from gatevault.core.errors import DeviceError, GateVaultError
 from gatevault.core.models import kinds
 from gatevault.service.gate import Gate
@@ -45,7 +46,7 @@ def _vision(gate: Gate) -> dict[str, Any]:
     part["camera_open"] = eyes.looking
     part["privacy_light"] = gate.board.privacy_light.value if gate.board.has_privacy_light else "none"
     if eyes.camera is not None:
-        part["camera"] = msgspec.to_builtins(eyes.camera)
+        part["camera"] = msgspec.to_builtins(eyes.camera) | {"findings": findings(eyes.camera)}
     part["detector"] = models.chosen_detector.kind.value
     part["embedders"] = kinds(models.chosen_embedders)
     if ready:
