@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from gatevault.core.camera import CameraState
 from gatevault.core.confined import Confined
 from gatevault.core.errors import ProtocolError
 from gatevault.core.liveness import Edge, Prompt, Refusal, Site, Tier
@@ -213,6 +214,7 @@ class LookDone(Message, frozen=True, tag="done"):
 
     `frames` fresh frames were examined, `stale` refused for their age. `error` is a sentence for
     people where `end` is CAMERA. `opened_ms` is how long the camera was open. `refusal`: why, where it is NOT_LIVE.
+    `camera`: what a real camera was found to do.
     """
 
     nonce: Nonce
@@ -222,6 +224,7 @@ class LookDone(Message, frozen=True, tag="done"):
     opened_ms: Count
     error: Annotated[str, Meta(max_length=MAX_SENTENCE)] = ""
     refusal: Refusal | None = None
+    camera: CameraState | None = None
 
 
 ToVision = Hello | Look | Asked | Driven | Stop

@@ -43,7 +43,15 @@ WITHDRAWN: Final = {
 
 TURN: Final = {side: {"buzzer": Blink(0.08, 0.12, times)} for side, times in ((Side.LEFT, 1), (Side.RIGHT, 2))}
 
-STEADY: Final = ("privacy_led", "fault_led", "lamp", "infrared_lamp", "turn_left_led", "turn_right_led")
+STEADY: Final = (
+    "privacy_led",
+    "fault_led",
+    "lamp",
+    "infrared_lamp",
+    "turn_left_led",
+    "turn_right_led",
+    "approach_light",
+)
 BLINKING: Final = ("granted_led", "refused_led", "buzzer")
 
 
@@ -75,6 +83,10 @@ class Indicator:
     def fault(self, on: bool) -> None:
         """Light the fault LED while something needs a person."""
         self._steady("fault_led", on)
+
+    def approach(self, on: bool) -> None:
+        """Light the way to reader and button while somebody moves before the gate."""
+        self._steady("approach_light", on)
 
     def lamp(self, lamp: Lamp, on: bool) -> None:
         """Drive a lamp that flickers during a look."""

@@ -23,7 +23,9 @@ class SensorEvent(StrEnum):
     """Which contact changed; the names are the roles of the board profile."""
 
     PRESENCE = "presence"
-    """Active: somebody pressed the button or stands on the mark."""
+    """Active: somebody pressed the button, stands on the mark or within the distance sensor's reach."""
+    MOTION = "motion"
+    """A PIR. Active: something warm moves. It wakes a light and never the camera."""
     REX = "rex"
     """Request to exit. Active: the button is pressed."""
     DPS = "dps"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gatevault.core import wire
+from gatevault.core.camera import CameraState
 from gatevault.core.errors import ConflictError, ProtocolError, VisionDownError
 from gatevault.core.liveness import PATTERN_MS, TURNS_MS, Edge, Prompt, Tier
 from gatevault.core.types import Scan
@@ -113,7 +114,7 @@ class _Connection(asyncio.BufferedProtocol):
             self.bad_frames += 1
         if isinstance(message, wire.LookDone):
             self.nonce = ""
-            self._eyes.judge_camera(self.bad_frames, message.frames)
+            self._eyes.judge_camera(self.bad_frames, message.frames, message.camera)
             self._eyes.look_over()
         if self.heard:
             self.events.put_nowait(message.scan() if isinstance(message, wire.FaceSeen) else message)
@@ -176,6 +177,8 @@ class Eyes:
         """Good faces for which a network gave no numbers, since this vision process came."""
         self.camera_fault = ""
         """What the last look that had frames tells against the camera."""
+        self.camera: CameraState | None = None
+        """What a real camera was found to do in the last look that had frames."""
 
     async def listen(self, path: Path) -> None:
         """Listen on a Unix socket at `path`, readable and writable by owner and group."""
@@ -223,8 +226,9 @@ class Eyes:
     def complain(self, error: ProtocolError) -> None:
         self.fault = str(error)
 
-    def judge_camera(self, bad: int, frames: int) -> None:
+    def judge_camera(self, bad: int, frames: int, camera: CameraState | None) -> None:
         """A look of `frames` is over, `bad` of which were half a picture, none, or torn."""
+        self.camera = camera or self.camera
         if frames:
             self.camera_fault = (
                 f"the camera gave {bad} broken frames of {frames} in the last look: check its cable and power"

@@ -30,6 +30,7 @@ from gatevault.devices.readers import Reader, build_readers
 from gatevault.devices.relay import Relay
 from gatevault.devices.sensors import SensorEvent, Sensors
 from gatevault.service.access import Access
+from gatevault.service.arrivals import Arrivals
 from gatevault.service.backup import Backup
 from gatevault.service.calibrations import load_calibration
 from gatevault.service.clock import TrustedClock
@@ -84,6 +85,7 @@ class Gate:
         self.relay = Relay(self.board.relay, self.pins)
         self.doorway = Doorway(self.relay, self.board.relay.pulse_ms)
         self.panel = Panel(Indicator(self.board, self.pins))
+        self.arrivals = Arrivals(self.board, self._look, self.panel.approach)
         self.storage = StorageThread()
         self.clock = TrustedClock(stores.latest)
         self.journal = Journal(stores, self.storage, self.clock)
@@ -169,6 +171,7 @@ class Gate:
 
     async def quiet(self) -> None:
         """End what runs beside the rest."""
+        self.arrivals.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -186,16 +189,20 @@ class Gate:
         self._enter_soon(EntryType.FAULT, {"part": f"reader {name}"})
 
     def _sensed(self, kind: SensorEvent, active: bool) -> None:
-        if kind is not SensorEvent.PRESENCE:
+        if kind is SensorEvent.PRESENCE:
+            self.arrivals.presence(active)
+        elif kind is SensorEvent.MOTION:
+            self.arrivals.motion(active)
+        else:
             self._enter_soon(EntryType.SENSOR, {"sensor": kind.value, "active": active})
             if kind is SensorEvent.TAMPER and not active:
                 self.lock_vault("tamper")
-        elif active:
 
-            async def work() -> None:
-                await self.access.face()
+    def _look(self) -> None:
+        async def work() -> None:
+            await self.access.face()
 
-            self.go(work())
+        self.go(work())
 
     def lock_vault(self, by: str) -> None:
         """Overwrite gallery and keys (see `KeyKeeper.lock`). A look under way ends unmatched."""

@@ -46,6 +46,9 @@ class Panel:
     def fault(self, on: bool) -> None:
         self._try(lambda: self._indicator.fault(on))
 
+    def approach(self, on: bool) -> None:
+        self._try(lambda: self._indicator.approach(on))
+
     def close(self) -> None:
         self._try(self._indicator.close)
 

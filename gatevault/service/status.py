@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
+from gatevault.core.camera import findings
 from gatevault.core.errors import DeviceError, GateVaultError
 from gatevault.core.models import kinds
 from gatevault.service.gate import Gate
@@ -43,6 +46,9 @@ def _vision(gate: Gate) -> dict[str, Any]:
     part: dict[str, Any] = {"state": "ok" if ready else "starting" if own else "down"}
     part["pid"] = ready.pid if ready else own
     part["camera_open"] = eyes.looking
+    part["privacy_light"] = gate.board.privacy_light.value if gate.board.has_privacy_light else "none"
+    if eyes.camera is not None:
+        part["camera"] = msgspec.to_builtins(eyes.camera) | {"findings": findings(eyes.camera)}
     part["detector"] = models.chosen_detector.kind.value
     part["embedders"] = kinds(models.chosen_embedders)
     if ready:

@@ -8,15 +8,24 @@ dir:photos/          bench: its pictures in order of name
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from gatevault.core.errors import BenchOnlyError, CameraError
 from gatevault.vision.frame import Camera, Frame
-from gatevault.vision.live import PiCamera, V4l2Camera
+from gatevault.vision.live import V4l2Camera
+from gatevault.vision.picamera import PiCamera, picamera2
 from gatevault.vision.pictures import PICTURE_SUFFIXES, ClipCamera, FolderCamera, StillCamera
 from gatevault.vision.replay import SUFFIX, ReplayCamera
 
-__all__ = ["Camera", "Frame", "open_camera"]
+__all__ = ["Camera", "Frame", "open_camera", "prepare"]
+
+
+def prepare(uri: str) -> None:
+    """Load what the camera of `uri` needs, so that no look waits for it. Opens nothing; faults wait for a look."""
+    if uri.startswith("picamera2:"):
+        with contextlib.suppress(CameraError):
+            picamera2()
 
 
 def open_camera(uri: str, *, bench: bool, repeat: bool) -> Camera:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from gatevault.core.camera import CameraState
 from gatevault.core.errors import CameraError
 from gatevault.core.liveness import Edge, Prompt
 from gatevault.vision import MAX_PIXELS
 
 Pixels = npt.NDArray[np.uint8]
 """A picture: shape (height, width, 3), uint8, RGB, C-contiguous."""
+
+WIDTH: Final = 1280
+HEIGHT: Final = 720
+"""Asked of a real camera: a face a metre away is 150 to 250 pixels wide."""
 
 UNKNOWN_AGE = 0
 """`taken_ns` of a frame whose camera gave no believable time: older than any trigger, so refused."""
@@ -32,6 +37,9 @@ class Frame:
 
     lights: tuple[Prompt | Edge, ...] = ()
     """On a bench, what a recording tells of the lights that were driven as it was made."""
+
+    camera: CameraState | None = None
+    """What a real camera was found to do; None for one of the bench."""
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape

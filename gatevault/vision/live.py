@@ -1,4 +1,4 @@
-"""Cameras of a real gate. A frame says when its light was caught, or that nobody knows.
+"""A camera of the kernel. A frame says when its light was caught, or that nobody knows.
 
 A V4L2 queue serves old frames: after a pause the first ones show whoever stood there before. The
 queue is kept to one buffer here, but drivers may keep more, so what protects the gate is the age
@@ -7,30 +7,26 @@ that each frame carries and that `look` checks.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import cv2
-import numpy as np
 
+from gatevault.core.camera import CameraState, Exposure
 from gatevault.core.errors import CameraError
-from gatevault.vision.frame import UNKNOWN_AGE, Frame, check_size
-
-WIDTH: Final = 1280
-HEIGHT: Final = 720
-"""Asked of the camera: a face a metre away is 150 to 250 pixels wide."""
+from gatevault.vision.exposure import V4l2Control, level_of, settle_and_hold
+from gatevault.vision.frame import HEIGHT, UNKNOWN_AGE, WIDTH, Frame, Pixels, check_size
 
 
 class V4l2Camera:
     """A camera of the kernel, by its device file.
 
     MJPG is asked since uncompressed 720p does not fit USB 2.0 at 30 frames/s. Drivers answer True
-    and ignore it, so it is read back: `compressed` tells.
+    and ignore it, so it is read back, as is all else: each frame's `camera` tells.
     """
 
     finite = False
@@ -39,9 +35,12 @@ class V4l2Camera:
         self._device = device
         self._capture: Any = None
         self._index = 0
-        self.compressed = False
+        self._began = self._opened_ms = 0
+        self._control: V4l2Control | None = None
+        self._state: CameraState | None = None
 
     def __enter__(self) -> Self:
+        self._began = time.monotonic_ns()
         _check_device(self._device)
         capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2)
         self._capture = capture
@@ -56,8 +55,14 @@ class V4l2Camera:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, WIDTH)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, HEIGHT)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        self.compressed = int(capture.get(cv2.CAP_PROP_FOURCC)) == mjpg
-        self._index = 0
+        self._control = V4l2Control(capture)
+        self._index, self._state = 0, None
+        try:
+            self._take().fill(0)  # only a camera that gives frames is open
+        except CameraError:
+            self._release()
+            raise
+        self._opened_ms = self._since()
         return self
 
     def __exit__(
@@ -66,6 +71,19 @@ class V4l2Camera:
         self._release()
 
     def read(self) -> Frame | None:
+        if self._state is None:
+            self._state = self._steady()
+        bgr = self._take()
+        try:
+            taken = _from_position(float(self._capture.get(cv2.CAP_PROP_POS_MSEC)))
+            pixels = cv2.cvtColor(bgr, cv2.COLOR_GRAY2RGB if bgr.ndim == 2 else cv2.COLOR_BGR2RGB)
+        finally:
+            bgr.fill(0)
+        self._index += 1
+        return Frame(pixels, taken, self._index - 1, camera=self._state)
+
+    def _take(self) -> Pixels:
+        """The next picture as OpenCV gives it, BGR or grey; the caller overwrites it."""
         try:
             given, bgr = self._capture.read()
         except cv2.error:
@@ -74,85 +92,43 @@ class V4l2Camera:
             raise CameraError(f"the camera {self._device} gives no frames: check its cable and power.")
         try:
             check_size(bgr.shape, f"the camera {self._device}")
-            taken = _from_position(float(self._capture.get(cv2.CAP_PROP_POS_MSEC)))
-            pixels = cv2.cvtColor(bgr, cv2.COLOR_GRAY2RGB if bgr.ndim == 2 else cv2.COLOR_BGR2RGB)
+        except CameraError:
+            bgr.fill(0)
+            raise
+        picture: Pixels = bgr
+        return picture
+
+    def _steady(self) -> CameraState:
+        """The first frames are the automatic exposure's."""
+        exposure = Exposure.ABSENT
+        if self._control is not None and not self._control.absent:
+            exposure = settle_and_hold(self._control, self._level)
+        code = int(self._capture.get(cv2.CAP_PROP_FOURCC))
+        width, height = (
+            int(self._capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        )
+        compressed = code == cv2.VideoWriter.fourcc(*"MJPG")
+        return CameraState(
+            f"{_letters(code)} {width}x{height}", compressed, self._opened_ms, self._since(), exposure
+        )
+
+    def _level(self) -> float:
+        bgr = self._take()
+        try:
+            return level_of(bgr)
         finally:
             bgr.fill(0)
-        self._index += 1
-        return Frame(pixels, taken, self._index - 1)
+
+    def _since(self) -> int:
+        return (time.monotonic_ns() - self._began) // 1_000_000
 
     def _release(self) -> None:
         capture, self._capture = self._capture, None
+        control, self._control = self._control, None
         if capture is not None:
+            if control is not None:
+                control.free()
             capture.release()
-
-
-class PiCamera:
-    """A Raspberry Pi camera through libcamera; Debian's `python3-picamera2` provides it."""
-
-    finite = False
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-        self._camera: Any = None
-        self._index = 0
-
-    def __enter__(self) -> Self:
-        try:
-            from picamera2 import Picamera2  # not on PyPI for every board; only this camera needs it
-        except ImportError:
-            raise CameraError(
-                "picamera2 is not installed: apt install python3-picamera2, and make the venv with "
-                "--system-site-packages."
-            ) from None
-        try:
-            self._camera = Picamera2(self._number)
-            # Named from the low bit up: picamera2's "BGR888" lies in memory as R, G, B ("RGB888" as
-            # B, G, R). queue=False: a request made now is never answered by a frame kept from before.
-            layout = {"size": (WIDTH, HEIGHT), "format": "BGR888"}
-            self._camera.configure(
-                self._camera.create_video_configuration(main=layout, buffer_count=2, queue=False)
-            )
-            self._camera.start()
-        except (RuntimeError, IndexError, ValueError, OSError) as error:
-            self._release()
-            raise CameraError(
-                f"camera {self._number} of libcamera does not start ({type(error).__name__}): check its "
-                "ribbon cable and `rpicam-hello --list-cameras`."
-            ) from None
-        self._index = 0
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._release()
-
-    def read(self) -> Frame | None:
-        try:
-            request = self._camera.capture_request()
-            try:
-                given = request.make_array("main")
-                sensor = int(request.get_metadata().get("SensorTimestamp", 0))
-            finally:
-                request.release()
-        except (RuntimeError, ValueError, OSError) as error:
-            raise CameraError(
-                f"camera {self._number} of libcamera gives no frames ({type(error).__name__}): check its cable."
-            ) from None
-        pixels = np.ascontiguousarray(given)
-        if pixels is not given:  # rows were padded: the copy is ours, the camera's goes
-            given.fill(0)
-        check_size(pixels.shape, f"camera {self._number} of libcamera")
-        self._index += 1
-        return Frame(pixels, _from_boottime(sensor), self._index - 1)
-
-    def _release(self) -> None:
-        camera, self._camera = self._camera, None
-        if camera is not None:
-            for end in (camera.stop, camera.close):
-                with contextlib.suppress(RuntimeError, OSError):
-                    end()
 
 
 def _check_device(device: str) -> None:
@@ -170,6 +146,12 @@ def _check_device(device: str) -> None:
         raise CameraError(f"the camera {device} may not be opened: add this process's user to the group video.")
 
 
+def _letters(code: int) -> str:
+    """A FOURCC as its four letters; what is no letter is a question mark."""
+    letters = (chr(code >> shift & 0xFF) for shift in (0, 8, 16, 24))
+    return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in letters)
+
+
 def _from_position(milliseconds: float) -> int:
     """CAP_PROP_POS_MSEC of OpenCV's V4L2, the buffer's CLOCK_MONOTONIC time in ms, as ns.
 
@@ -179,15 +161,3 @@ def _from_position(milliseconds: float) -> int:
     if not 0.0 < milliseconds <= now / 1e6:
         return UNKNOWN_AGE
     return int(milliseconds * 1e6)
-
-
-def _from_boottime(sensor_ns: int) -> int:
-    """libcamera's SensorTimestamp (CLOCK_BOOTTIME, ns) on CLOCK_MONOTONIC.
-
-    The clocks differ by the time spent suspended, which does not change while the gate is awake.
-    """
-    if sensor_ns <= 0:
-        return UNKNOWN_AGE
-    now = time.monotonic_ns()
-    taken = sensor_ns - (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - now)
-    return taken if 0 < taken <= now else UNKNOWN_AGE

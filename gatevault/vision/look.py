@@ -25,6 +25,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from gatevault.core.camera import CameraState
 from gatevault.core.errors import BenchOnlyError, CameraError
 from gatevault.core.liveness import Edge, Prompt, Refusal, Site, Tier
 from gatevault.core.settings import LookSettings
@@ -92,6 +93,7 @@ class _Seen:
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     digests: set[bytes] = field(default_factory=set, repr=False)
     refusal: Refusal | None = None
+    camera: CameraState | None = None
 
     def next_view(self, purpose: Purpose) -> View:
         """Plain and mirrored in turn, so that the mean over a look has both; both of each for an enrolment."""
@@ -147,7 +149,8 @@ def run_look(
         seen.release.forget()
         seen.digests.clear()
     opened_ms = max(0, closed - start) // _MS
-    return LookDone(look.nonce, end, seen.frames, seen.stale, opened_ms, error[:MAX_SENTENCE], seen.refusal)
+    sentence = error[:MAX_SENTENCE]
+    return LookDone(look.nonce, end, seen.frames, seen.stale, opened_ms, sentence, seen.refusal, seen.camera)
 
 
 def failed(nonce: str, error: str) -> LookDone:
@@ -177,6 +180,7 @@ def _watch(
         frame = camera.read()
         if frame is None:
             return _over(LookEnd.END_OF_FILE, seen, clock)
+        seen.camera = frame.camera
         try:
             if not _is_fresh(frame, look.trigger_ns, clock(), settings.max_frame_age_ms):
                 seen.stale += 1

@@ -7,7 +7,10 @@ from types import TracebackType
 from typing import Final, Self
 
 import numpy as np
+from msgspec.structs import replace
 
+from gatevault.core.camera import CameraState, Exposure
+from gatevault.core.errors import CameraError
 from gatevault.vision.frame import Camera, Frame
 
 APART_NS: Final = 60_000_000
@@ -40,13 +43,32 @@ class PairedCamera:
 
     def read(self) -> Frame | None:
         colour = self._colour.read()
-        other = None if colour is None else self._infrared.read()
+        try:
+            other = None if colour is None else self._infrared.read()
+        except CameraError:
+            if colour is not None:
+                colour.wipe()
+            raise
         if colour is None or other is None:
             return colour
         try:
             if abs(colour.taken_ns - other.taken_ns) > APART_NS:
                 return colour
+            told = _both(colour.camera, other.camera)
             grey = np.ascontiguousarray(other.pixels[:, :, 1])  # three equal channels
-            return Frame(colour.pixels, colour.taken_ns, colour.index, grey, colour.lights)
+            return Frame(colour.pixels, colour.taken_ns, colour.index, grey, colour.lights, told)
         finally:
             other.wipe()
+
+
+def _both(colour: CameraState | None, other: CameraState | None) -> CameraState | None:
+    """What the two do together: the colour camera's mode, the slower one's times, the worse one's exposure."""
+    if colour is None or other is None:
+        return colour
+    held = colour.exposure is Exposure.HELD
+    return replace(
+        colour,
+        opened_ms=max(colour.opened_ms, other.opened_ms),
+        steady_ms=max(colour.steady_ms, other.steady_ms),
+        exposure=other.exposure if held else colour.exposure,
+    )

@@ -44,7 +44,7 @@ from gatevault.core.wire import (
     ToVision,
     Unfit,
 )
-from gatevault.vision.camera import open_camera
+from gatevault.vision.camera import open_camera, prepare
 from gatevault.vision.liveness.veto import Veto
 from gatevault.vision.look import Engine, failed, run_look
 from gatevault.vision.paired import PairedCamera
@@ -181,6 +181,7 @@ class Worker:
         except (ModelError, SandboxError) as error:
             self._link.send(Unfit(wire.VERSION, str(error)[:MAX_SENTENCE]))
             raise
+        prepare(hello.camera)
         self._link.send(Ready(wire.VERSION, os.getpid(), loaded.model, loaded.dimension, self._confined))
         while True:
             while not self._waiting:

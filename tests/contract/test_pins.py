@@ -15,7 +15,7 @@ import gpiozero
 import msgspec
 import pytest
 
-from gatevault.core.board import Board, Input, Output
+from gatevault.core.board import Board, Output, Presence
 from gatevault.core.board import Relay as RelayPart
 from gatevault.core.errors import DeviceError
 from gatevault.devices.guard import release_now
@@ -46,7 +46,7 @@ def board(request: pytest.FixtureRequest) -> Board:
         gpiochip=CHIP or "/dev/gpiochip0",
         relay=RelayPart(pin=17, active_high=request.param),
         privacy_led=Output(pin=27, active_high=request.param),
-        presence=Input(pin=5, pull_up=request.param),
+        presence=Presence(pin=5, pull_up=request.param),
     )
 
 

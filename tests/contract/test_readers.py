@@ -247,7 +247,7 @@ def test_a_missing_device_and_a_missing_library_are_sentences(monkeypatch: pytes
 
 def test_two_readers_of_one_name_are_refused() -> None:
     twice = Board(
-        name="x", description="", relay=Relay(pin=1), wiegand=(WIRING, Wiegand(d0=3, d1=4, name="entrance"))
+        name="x", description="", relay=Relay(pin=17), wiegand=(WIRING, Wiegand(d0=3, d1=4, name="entrance"))
     )
     with pytest.raises(DeviceError, match="one name"):
         build_readers(twice, bench=False)

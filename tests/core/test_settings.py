@@ -111,14 +111,14 @@ def test_every_part_has_its_pins() -> None:
     outputs = ("privacy_led", "granted_led", "refused_led", "fault_led", "buzzer")
     inputs = ("presence", "rex", "dps")
     parts = {role: {"pin": 20 + i} for i, role in enumerate((*outputs, *inputs))}
-    full = board(**parts, wiegand=[{"d0": 1, "d1": 2}, {"d0": 3, "d1": 4, "name": "back"}])
+    full = board(**parts, wiegand=[{"d0": 7, "d1": 8}, {"d0": 9, "d1": 10, "name": "back"}])
     assert dict(full.pins()) == {
         "relay": 17,
         **{role: 20 + i for i, role in enumerate((*outputs, *inputs))},
-        "wiegand.d0": 1,
-        "wiegand.d1": 2,
-        "back.d0": 3,
-        "back.d1": 4,
+        "wiegand.d0": 7,
+        "wiegand.d1": 8,
+        "back.d0": 9,
+        "back.d1": 10,
     }
 
 
@@ -143,6 +143,10 @@ def test_a_pin_has_one_role(parts: dict[str, Any], roles: str) -> None:
         {"relay": None},
         {"relay": {"pin": 64}},
         {"relay": {"pin": -1}},
+        {"relay": {"pin": 0}},
+        {"relay": {"pin": 28}},
+        {"wiegand": [{"d0": 1, "d1": 4}]},
+        {"motion": {"pin": 5}},
         {"relay": {"pin": 17, "pulse_ms": 99}},
         {"relay": {"pin": 17, "pulse_ms": 30_001}},
         {"relay": {"pin": 17, "bounce_ms": 30}},
@@ -160,6 +164,20 @@ def test_a_pin_has_one_role(parts: dict[str, Any], roles: str) -> None:
 def test_a_profile_that_is_not_right_is_refused(parts: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         board(**parts)
+
+
+def test_a_pin_that_is_not_on_the_header_is_named() -> None:
+    with pytest.raises(msgspec.ValidationError, match="lamp: GPIO 1 belongs to a HAT"):
+        board(lamp={"pin": 1})
+    with pytest.raises(msgspec.ValidationError, match="rex: GPIO 40 is not on the 40-pin header"):
+        board(rex={"pin": 40})
+    assert board(header="none", rex={"pin": 40}, lamp={"pin": 1}).rex
+
+
+def test_a_motion_sensor_needs_a_light_to_wake() -> None:
+    with pytest.raises(msgspec.ValidationError, match="approach_light"):
+        board(motion={"pin": 5})
+    assert board(motion={"pin": 5}, approach_light={"pin": 6}).motion
 
 
 def test_a_profile_without_a_relay_is_refused() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatevault.core.board import Board, Input, Output, Relay
+from gatevault.core.board import Board, Input, Output, Presence, Relay
 
 FULL = Board(
     name="full",
@@ -17,10 +17,12 @@ FULL = Board(
     refused_led=Output(pin=23, active_high=False),
     fault_led=Output(pin=24),
     buzzer=Output(pin=25),
-    presence=Input(pin=5),
+    presence=Presence(pin=5),
     rex=Input(pin=6),
     dps=Input(pin=13, pull_up=False, bounce_ms=0),
     tamper=Input(pin=19, bounce_ms=0),
+    motion=Input(pin=12, pull_up=False),
+    approach_light=Output(pin=18),
 )
 BARE = Board(name="bare", description="a relay", relay=Relay(pin=26, active_high=False))
 

@@ -49,7 +49,7 @@ def test_the_wiring_table_agrees_with_the_profile(path: Path) -> None:
         for line in (ROOT / "hardware" / "README.md").read_text().splitlines()
         if line.startswith("|")
     ]
-    column = next(row for row in rows if f"`{path.stem}`" in row).index(f"`{path.stem}`")
+    column = next(row for row in rows if row[0] == "part").index(f"`{path.stem}`")
     table = {row[0]: row[column] for row in rows if len(row) > column}
     level = "high" if board.relay.active_high else "low"
     assert table["relay"].replace("*", "") == f"{board.relay.pin}, {level}"
@@ -62,8 +62,11 @@ def test_the_wiring_table_agrees_with_the_profile(path: Path) -> None:
         "exit button (seen only)": board.rex,
         "door contact": board.dps,
         "housing contact": board.tamper,
+        "lamp": board.lamp,
     }
     assert {name: table[name] for name in singles} == {n: str(p.pin) if p else "–" for n, p in singles.items()}
+    approach = [board.motion, board.approach_light]
+    assert table["PIR; approach light"] == ("; ".join(str(p.pin) for p in approach if p) or "–")
     wiegand = [f"{w.d0} / {w.d1}" for w in board.wiegand] or ["–"]
     assert table["Wiegand D0 / D1"] == wiegand[0]
 

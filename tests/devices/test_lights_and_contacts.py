@@ -42,7 +42,9 @@ def test_steady_lights(indicator: Indicator, trace: Path) -> None:
     indicator.privacy(True)
     indicator.fault(True)
     indicator.privacy(False)
+    indicator.approach(True)
     assert edges(trace, "privacy_led") == [1, 0]
+    assert edges(trace, "approach_light") == [1]
     assert edges(trace, "fault_led") == [1]
     indicator.close()
     indicator.close()
@@ -118,6 +120,7 @@ def test_contacts_report_both_ways(full: Board, factory: gpiozero.Factory) -> No
     factory.pin(13).drive_high()  # the door contact, to 3.3 V on this board
     assert sensors.state() == {
         SensorEvent.PRESENCE: True,
+        SensorEvent.MOTION: False,
         SensorEvent.REX: False,
         SensorEvent.DPS: True,
         SensorEvent.TAMPER: False,

@@ -16,7 +16,7 @@ from gatevault.cli.app import app
 from gatevault.core.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), ROOT / "hardware" / "README.md"])
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("hardware/*.md")])
 
 
 def flat(section: object, prefix: str = "") -> dict[str, Any]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
+from gatevault.core.camera import CameraState, Exposure
 from gatevault.core.wire import CameraOpen, FrameEmpty, Hint, Look, LookDone, LookEnd
 from tests.bench import Bench, eventually
 from tests.service.conftest import Faces
@@ -17,12 +20,13 @@ from tests.service.peer import Peer, Said, Script, shows
 Seeing = Callable[[Bench, Script], Peer]
 
 
-def hints(*said: Hint) -> Script:
+def hints(*said: Hint, camera: CameraState | None = None) -> Script:
     def script(look: Look) -> Iterator[Said]:
         yield CameraOpen(look.nonce)
         for frame, hint in enumerate(said):
             yield FrameEmpty(look.nonce, frame, hint)
-        yield LookDone(look.nonce, LookEnd.LIMIT if said else LookEnd.STOPPED, len(said), 0, 50)
+        end = LookEnd.LIMIT if said else LookEnd.STOPPED
+        yield LookDone(look.nonce, end, len(said), 0, 50, camera=camera)
 
     return script
 
@@ -58,6 +62,31 @@ def test_mostly_bad_frames_are_a_fault_until_a_look_is_better(quick: Bench, seei
     assert "2 broken frames of 3" in reason
     assert health(hints())[0] == "fault", "a look without a frame tells nothing"
     assert health(shows(1)) == ("ok", "")
+
+
+def test_what_a_real_camera_does_is_told_and_what_is_wrong_with_it(quick: Bench, seeing: Seeing) -> None:
+    quick.start(vision=False)
+    peer = seeing(quick, shows(1))
+    quick.enrolled("One", "11", None)
+    good = CameraState("MJPG 1280x720", True, 380, 610, Exposure.HELD)
+
+    def vision(camera: CameraState) -> dict[str, Any]:
+        peer.script = hints(NO, camera=camera)
+        quick.walk_up()
+        part: dict[str, Any] = quick.status()["vision"]
+        return part
+
+    assert "camera" not in quick.status()["vision"], "no look, no word of it"
+    part = vision(good)
+    assert (part["camera"]["opened_ms"], part["camera"]["exposure"], part["camera"]["findings"]) == (
+        380,
+        "held",
+        [],
+    )
+    assert part["privacy_light"] == "software"
+    slow, loose = vision(replace(good, opened_ms=900, exposure=Exposure.IGNORED))["camera"]["findings"]
+    assert "900 ms" in slow and "not held" in loose
+    assert vision(good)["camera"]["findings"] == []
 
 
 def test_half_frames_of_a_resident_open_nothing(bench: Bench, faces: Faces, tmp_path: Path) -> None:

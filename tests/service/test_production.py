@@ -21,6 +21,7 @@ from gatevault.core.matching import Rows, unit
 from gatevault.core.types import CardRead, Match, Reason
 from gatevault.devices.guard import start_guard
 from gatevault.devices.pins import open_pins
+from gatevault.devices.sensors import SensorEvent
 from gatevault.service import access
 from gatevault.service import gate as module
 from gatevault.service.access import Passage
@@ -253,6 +254,10 @@ def test_the_presence_sensor_asks_to_enter_and_contacts_are_only_recorded(within
                 while [h.type for h, _ in ledger.entries(0)].count(EntryType.SENSOR) < 2 or not asked:
                     await asyncio.sleep(0.05)
             assert asked == [None], "once, with the camera of config.toml"
+            gate._sensed(SensorEvent.MOTION, True)
+            gate._sensed(SensorEvent.MOTION, False)
+            await asyncio.sleep(0.1)
+            assert asked == [None], "a PIR wakes the light, never the camera, and leaves no entry"
             assert not gate.relay.energised
             told = [payload for header, payload in ledger.entries(0) if header.type is EntryType.SENSOR]
             assert {(p["sensor"], p["active"]) for p in told if p} == {("dps", True), ("rex", True)}
