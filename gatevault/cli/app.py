@@ -10,6 +10,7 @@ import typer
 from gatevault.cli import lab, people, vault
 from gatevault.cli.backup import backup
 from gatevault.cli.certificate import certificate
+from gatevault.cli.clock import clock
 from gatevault.cli.ledger import ledger
 from gatevault.cli.models import models
 from gatevault.cli.output import DEFAULT, Json, State, answer, do, findings, plain_errors
@@ -37,6 +38,7 @@ app.add_typer(certificate, name="certificate")
 app.add_typer(models, name="models")
 app.add_typer(door, name="door")
 app.add_typer(ledger, name="ledger")
+app.add_typer(clock, name="clock")
 lab.register(app)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gatevault.core.consent import stamp
 from gatevault.core.errors import DeviceError, GateVaultError
 from gatevault.core.models import kinds
 from gatevault.service.gate import Gate
@@ -144,10 +145,13 @@ def _readers(gate: Gate) -> dict[str, Any]:
 
 
 def _clock(gate: Gate) -> dict[str, Any]:
-    behind = int(gate.clock.behind().total_seconds())
-    if behind > 120:
-        return {
-            "state": "fault",
-            "reason": f"the clock is {behind} s behind the ledger: set it; consents end on time",
-        }
-    return {"state": "ok"}
+    """`source`: `system`, or `admin` where the daemon runs on what `clock set` told and a restart would forget."""
+    part = {"state": "ok", "time": stamp(gate.clock.now()), "source": "admin" if gate.clock.told else "system"}
+    if gate.clock.lost:
+        seconds = int(gate.clock.behind().total_seconds())
+        part["state"] = "fault"
+        part["reason"] = (
+            f"the clock is {seconds} s behind the ledger: faces are off, cards open at any hour. Set it with "
+            "`gatevault clock set`, or let a time source; consents end on time"
+        )
+    return part
