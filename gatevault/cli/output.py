@@ -48,12 +48,6 @@ def answer(body: dict[str, Any], as_json: bool) -> None:
             sys.stdout.write(line + "\n")
 
 
-def findings(checks: list[dict[str, str]]) -> None:
-    """A line for each check of `doctor`."""
-    for check in checks:
-        sys.stdout.write(f"{check['verdict']:8} {check['check']:12} {check['text']}".rstrip() + "\n")
-
-
 def do(state: Path, as_json: bool, command: control.Command) -> dict[str, Any]:
     """Ask the daemon and print its answer."""
     with plain_errors(as_json):

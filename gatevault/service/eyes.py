@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gatevault.core import wire
 from gatevault.core.errors import ConflictError, ProtocolError, VisionDownError
@@ -55,6 +56,9 @@ class _Connection(asyncio.BufferedProtocol):
         self.nonce = ""
         self.last_frame = self.last_face = -1
         self.bad_frames = 0
+        self.asked_ns = 0
+        self.open_ms: int | None = None
+        """How long the camera took to open for the look under way; None while it is shut."""
         self.owes_challenge = False
         """Whether a face of this look may not be told yet: it has not been asked."""
         self.begun = False
@@ -111,8 +115,12 @@ class _Connection(asyncio.BufferedProtocol):
             self._eyes.model_faults += 1
         if isinstance(message, wire.FrameEmpty) and message.hint is wire.Hint.BAD_FRAME:
             self.bad_frames += 1
+        if isinstance(message, wire.CameraOpen):
+            self.open_ms = (time.monotonic_ns() - self.asked_ns) // 1_000_000
         if isinstance(message, wire.LookDone):
             self.nonce = ""
+            told = {"open_ms": self.open_ms, "frames": message.frames, "stale": message.stale}
+            self._eyes.last_look = told | {"error": message.error}
             self._eyes.judge_camera(self.bad_frames, message.frames)
             self._eyes.look_over()
         if self.heard:
@@ -176,6 +184,8 @@ class Eyes:
         """Good faces for which a network gave no numbers, since this vision process came."""
         self.camera_fault = ""
         """What the last look that had frames tells against the camera."""
+        self.last_look: dict[str, Any] | None = None
+        """Of the last whole look: milliseconds until its camera was open, frames, those too old, vision's error."""
 
     async def listen(self, path: Path) -> None:
         """Listen on a Unix socket at `path`, readable and writable by owner and group."""
@@ -290,6 +300,7 @@ class Eyes:
         connection.nonce, connection.heard = nonce, True
         connection.last_frame = connection.last_face = -1
         connection.bad_frames = 0
+        connection.asked_ns, connection.open_ms = time.monotonic_ns(), None
         connection.begun = False
         # A recording of the bench brings its own challenge.
         connection.owes_challenge = tier is not Tier.OFF and not _is_recording(camera or self.hello.camera)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from gatevault.core.consent import stamp
@@ -31,6 +32,7 @@ def report(gate: Gate) -> dict[str, Any]:
         "gate": gate.settings.gate.name,
         "bench": gate.stores.device.bench,
         "board": gate.board.name,
+        "pid": os.getpid(),
         **parts,
     }
 
@@ -46,6 +48,8 @@ def _vision(gate: Gate) -> dict[str, Any]:
     part["embedders"] = kinds(models.chosen_embedders)
     if ready:
         part["model"] = ready.model[:16]
+    if eyes.last_look is not None:
+        part["last_look"] = eyes.last_look
     if gate.vision is not None:
         part["restarts"] = max(0, gate.vision.restarts)
     if ready and eyes.camera_fault:
@@ -141,7 +145,14 @@ def _door(gate: Gate) -> dict[str, Any]:
 
 def _readers(gate: Gate) -> dict[str, Any]:
     each = {reader.name: reader.healthy for reader in gate.readers}
-    return {"state": "ok" if all(each.values()) else "fault", "fitted": each}
+    return {
+        "state": "ok" if all(each.values()) else "fault",
+        "fitted": each,
+        "numbers": {reader.name: reader.numbers for reader in gate.readers},
+        "refused": {
+            reader.name: {why.value: count for why, count in reader.refused.items()} for reader in gate.readers
+        },
+    }
 
 
 def _clock(gate: Gate) -> dict[str, Any]:

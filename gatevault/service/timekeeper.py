@@ -26,13 +26,13 @@ async def set_clock(clock: TrustedClock, journal: Journal, time: str, far: bool,
     known, before, behind = clock.now(), clock.running(), clock.behind()
     if wanted < known:
         raise ConflictError(
-            f"The ledger knows a later time, {stamp(known)}: nothing was changed. An earlier one is never believed, "
-            "or ended consents would live again. Faces come on when the clock has reached it; cards open."
+            f"The ledger knows a later time, {stamp(known)}: nothing was changed. No earlier one is believed, or "
+            "ended consents would live again. Faces come on when the clock has reached it; cards open."
         )
     if wanted - known > FAR and not far:
         raise UsageError(
-            f"{stamp(wanted)} is {(wanted - known).days} days after the last time known, and consents that end before "
-            "it are ended for good: nothing was changed. If it is right, give --far."
+            f"{stamp(wanted)} is {(wanted - known).days} days after the last time known, and consents that end "
+            "before it are ended for good: nothing was changed. If it is right, give --far."
         )
     clock.tell(wanted)
     told = {"from": stamp(before), "to": stamp(wanted), "behind_s": int(behind.total_seconds())}

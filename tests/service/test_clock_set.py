@@ -1,4 +1,4 @@
-"""A power cut and no battery: the clock is behind the ledger. Faces off, cards on, until a time source or an admin."""
+"""A power cut and no battery: the clock is behind the ledger. Faces off, cards on, until it is set."""
 
 from __future__ import annotations
 
