@@ -61,14 +61,22 @@ def _wrapped(findings: Sequence[dict[str, Any]], console: Console) -> None:
         if verdict is Verdict.OK:
             continue
         console.print(Text(f"\n{verdict.value}  ", style=_STYLES[verdict]) + Text(finding["check"], style="bold"))
-        console.print(Padding(Text(finding["what"]), _INDENT))
+        console.print(Padding(Text(finding["what"]), _INDENT, expand=False))
         for name in ("why", "fix"):
             if finding[name]:
-                console.print(Padding(Text(f"{name}  ", style="dim") + Text(finding[name]), _INDENT))
+                console.print(Padding(Text(f"{name}  ", style="dim") + Text(finding[name]), _INDENT, expand=False))
     console.print()
+
+
+def _counted(count: int, verdict: Verdict) -> str:
+    return (
+        f"{count} {verdict}s"
+        if count > 1 and verdict in (Verdict.PROBLEM, Verdict.WARNING)
+        else f"{count} {verdict}"
+    )
 
 
 def _summary(body: dict[str, Any]) -> str:
     counts = Counter(finding["verdict"] for finding in body["findings"] if finding["verdict"] != Verdict.OK)
-    told = ", ".join(f"{count} {verdict}" for verdict in reversed(Verdict) if (count := counts[verdict.value]))
+    told = ", ".join(_counted(count, verdict) for verdict in reversed(Verdict) if (count := counts[verdict.value]))
     return f"{'all is well' if body['ok'] else 'not all is well'} ({body['seconds']} s){': ' if told else ''}{told}"

@@ -100,6 +100,7 @@ def answered(bench: Bench, ask: Callable[[], dict[str, Any]]) -> float:
             if ask()["relay"]:
                 return time.monotonic() - began
         except DaemonDownError:
+            assert bench.process is not None and bench.process.poll() is None, bench.log()
             time.sleep(0.005)
 
 

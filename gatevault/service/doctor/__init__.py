@@ -54,12 +54,18 @@ CHECKS: Final[dict[str, Check]] = {
 """In the order in which they run: what is quick and concerns all comes first, the ledger's audit last."""
 
 
-_WHY: Final = {
-    "state": "Without it neither card nor face opens the gate.",
-    "config": "The daemon does not start with it: neither card nor face would open the gate.",
-    "lines": "Nobody can tell whether the pins are free.",
+_RAISED: Final = {
+    "state": (
+        "Without it neither card nor face opens the gate.",
+        "Name the right one with --state, run as root, or restore it: gatevault backup restore.",
+    ),
+    "config": (
+        "The daemon does not start with it: neither card nor face would open the gate.",
+        "Mend that line: docs/configuration.md has every setting, hardware/README.md every profile.",
+    ),
+    "lines": ("Nobody can tell whether the pins are free.", "Install GateVault again, with gpiod."),
 }
-"""Why it matters where a check raises instead of saying so."""
+"""Why it matters and what to do, where a check raises one of our errors instead of saying so."""
 
 
 def examine(
@@ -116,8 +122,7 @@ def _look(name: str, check: Check, patient: Patient) -> list[Finding]:
     try:
         return list(check(patient))
     except GateVaultError as error:
-        what, _, fix = str(error).partition(": ")
-        return [problem(name, what, _WHY.get(name, ""), fix or "Mend that, and run this again.")]
+        return [problem(name, str(error), *_RAISED.get(name, ("", "Mend that, and run this again.")))]
     except OSError as error:
         return [unknown(name, f"could not look: {error.strerror or error}", "Run it as root.")]
 

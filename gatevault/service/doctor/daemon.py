@@ -51,6 +51,8 @@ def daemon(patient: Patient) -> Iterator[Finding]:
     yield ok("daemon")
     for name, (why, fix) in PARTS.items():
         part = patient.part(name)
+        if name == "vision" and patient.bench:
+            fix = "Wait some seconds, for the daemon starts it again; else see the daemon's log."
         if part:
             well = part["state"] in ("ok", "unlocked")
             yield ok(name) if well else problem(name, str(part.get("reason", part["state"])), why, fix)
