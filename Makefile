@@ -7,7 +7,7 @@ STAMP := $(VENV)/.synced
 # One process a core, each with whole files, so that a file's slow fixtures are made once.
 SIDE_BY_SIDE := -n $(shell nproc) --dist loadscope
 
-.PHONY: help setup demo test nightly measure lint types imports check wheel clean
+.PHONY: help setup demo test nightly measure measure-day lint types imports check wheel clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make check    lint, types, import rules and the tests, as CI runs them"
 	@echo "make nightly  the long tests as well"
 	@echo "make measure  what unlock, purge and start take with 100 to 10,000 residents"
+	@echo "make measure-day  how soon a gate answers after a start, and what 2,000 passages write"
 	@echo "make setup    only install; leaves $(BIN)/gatevault"
 
 $(STAMP): pyproject.toml uv.lock
@@ -38,6 +39,9 @@ nightly: setup
 
 measure: setup
 	$(BIN)/python -m tests.vault.measure
+
+measure-day: setup
+	$(BIN)/python -m tests.service.measure_day
 
 lint: setup
 	$(BIN)/ruff check .

@@ -19,7 +19,9 @@ from gatevault.service.client import ask
 from gatevault.service.state import DEFAULT_STATE
 
 State = Annotated[
-    Path, typer.Option("--state", metavar="DIR", envvar="GATEVAULT_STATE", help="The state directory.")
+    Path,
+    # An admin commands a gate through its socket, and may not read its state: not typer's to check.
+    typer.Option("--state", metavar="DIR", envvar="GATEVAULT_STATE", help="The state directory.", readable=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object on standard output.")]
 DEFAULT = Path(os.environ.get("GATEVAULT_STATE", DEFAULT_STATE))

@@ -33,7 +33,9 @@ def ask(
     if not root.exists():
         raise errors.StateError(f"There is no GateVault state in {root}: make one with `gatevault init`.")
     # An admin may not read a gate's state directory; only a bench has its sockets inside.
-    bench = paths.runtime(True).is_dir() or (os.access(root, os.R_OK | os.X_OK) and read_device(paths).bench)
+    bench = os.access(root, os.X_OK) and (
+        paths.runtime(True).is_dir() or (os.access(root, os.R_OK) and read_device(paths).bench)
+    )
     try:
         channel = connected_socket(paths.runtime(bench) / CONTROL_SOCKET, patience_s)
     except PermissionError:

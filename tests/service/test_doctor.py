@@ -6,7 +6,10 @@ import os
 import signal
 import stat
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from gatevault.core.wire import CameraOpen, Look, LookDone, LookEnd
 from gatevault.service.doctor import examine
@@ -45,6 +48,27 @@ def test_a_running_bench_from_the_last_look_to_the_kernels_own_word(quick: Bench
     peer.script = shows(1)
     assert quick.walk_up()["relay"] is True
     assert told(quick, "camera")[0]["verdict"] == "ok"
+
+
+def test_who_may_not_look_into_the_state_is_told_so_and_asks_the_daemon_all_the_same(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An admin of a gate is not its user: the state directory is of mode 0700, the control socket theirs."""
+
+    for name in ("stat", "open"):
+        real = getattr(Path, name)
+
+        def closed(path: Path, *more: Any, real: Any = real, **others: Any) -> Any:
+            if state in path.parents:
+                raise PermissionError(13, "Permission denied")
+            return real(path, *more, **others)
+
+        monkeypatch.setattr(Path, name, closed)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    found = {finding["check"]: finding for finding in examine(state)["findings"]}
+    for check in ("state", "config", "permissions"):
+        assert (found[check]["verdict"], found[check]["fix"]) == ("unknown", "Run it as root.")
+    assert found["daemon"]["verdict"] == "problem", "none runs: it was looked for in /run/gatevault"
 
 
 def test_with_the_daemon_killed_and_files_open_to_all(quick: Bench) -> None:

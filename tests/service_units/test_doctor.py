@@ -440,6 +440,22 @@ def test_a_machine_that_is_no_pi_is_asked_less(well: Well) -> None:
     assert told["clock source"] == ("ok", False)
 
 
+def test_readers_count_numbers_and_what_was_none() -> None:
+    """What `readers` judges by: the real reader, fed the pulses of a frame with D0 and D1 the wrong way round."""
+    from gatevault.devices.readers.port import Refusal
+    from gatevault.devices.readers.wiegand import WiegandDecoder
+
+    bits = [0, *([0] * 15), *([1] * 9), 0]
+    bits[0] = sum(bits[1:13]) % 2
+    bits[25] = 1 - sum(bits[13:25]) % 2
+    for swapped in (False, True):
+        decoder = WiegandDecoder()
+        for number, bit in enumerate(bits):
+            decoder.feed(bit ^ swapped, number * 2_000_000)
+        (told,) = decoder.flush(10**9)
+        assert (told is Refusal.PARITY) is swapped
+
+
 def test_a_program_that_hangs_holds_nothing_up(well: Well, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probing, "RUN_S", 0.2)
     monkeypatch.setenv("PATH", f"{well.programs}:/usr/bin:/bin")

@@ -122,6 +122,8 @@ def _look(name: str, check: Check, patient: Patient) -> list[Finding]:
     try:
         return list(check(patient))
     except GateVaultError as error:
+        if not patient.readable:
+            return [unknown(name, str(error), "Run it as root.")]
         return [problem(name, str(error), *_RAISED.get(name, ("", "Mend that, and run this again.")))]
     except OSError as error:
         return [unknown(name, f"could not look: {error.strerror or error}", "Run it as root.")]

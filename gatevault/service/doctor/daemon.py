@@ -19,10 +19,13 @@ PARTS: Final[dict[str, tuple[str, str]]] = {
     "matching": (_CARDS_ONLY, "gatevault models list; add the figures with `gatevault models add FILE.cal`."),
     "registry": (
         "Nobody can be added, enrolled or shown; cards open as they were last known.",
-        "gatevault backup restore",
+        "Where `disk` is no problem: gatevault backup restore. Else make room, and restart the daemon.",
     ),
     "cards": ("No card opens.", "gatevault backup restore"),
-    "ledger": ("Faces are off, for no passage goes unrecorded; cards open.", "gatevault ledger verify"),
+    "ledger": (
+        "Faces are off, for no passage goes unrecorded; cards open.",
+        "Where `disk` is no problem: gatevault ledger verify. Else make room, and restart the daemon.",
+    ),
     "door": ("The gate may not open, or not close.", "Look at the relay's wires; systemctl restart gatevault"),
     "clock": (
         "Faces are off, for ended consents could seem to live; cards open at any hour.",

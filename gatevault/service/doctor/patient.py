@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,11 @@ class Patient:
     def bench(self) -> bool:
         """Where mock pins are all there is, the machine's own parts are nobody's concern."""
         return self.device is not None and self.device.bench
+
+    @property
+    def readable(self) -> bool:
+        """Whether this user may look into the state at all; a gate's admin need not."""
+        return not self.paths.root.exists() or os.access(self.paths.root, os.R_OK | os.X_OK)
 
     def part(self, name: str) -> dict[str, Any]:
         """One part of the daemon's report; empty where there is none."""
