@@ -7,7 +7,7 @@ STAMP := $(VENV)/.synced
 # One process a core, each with whole files, so that a file's slow fixtures are made once.
 SIDE_BY_SIDE := -n $(shell nproc) --dist loadscope
 
-.PHONY: help setup demo test nightly measure drawings lint types imports check wheel bundle clean
+.PHONY: help setup demo test nightly measure measure-day drawings lint types imports check wheel bundle clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make check    lint, types, import rules and the tests, as CI runs them"
 	@echo "make nightly  the long tests as well"
 	@echo "make measure  what unlock, purge and start take with 100 to 10,000 residents"
+	@echo "make measure-day  how soon a gate answers after a start, and what 2,000 passages write"
 	@echo "make drawings the wiring drawings and the schema of the board profiles, in hardware/"
 	@echo "make setup    only install; leaves $(BIN)/gatevault"
 	@echo "make bundle   what a gate is installed from, offline, into dist/ (ARCH=aarch64|x86_64, PYTHON=3.11|3.13; else all)"
@@ -40,6 +41,9 @@ nightly: setup
 
 measure: setup
 	$(BIN)/python -m tests.vault.measure
+
+measure-day: setup
+	$(BIN)/python -m tests.service.measure_day
 
 drawings: setup
 	$(BIN)/python -m gatevault.lab.drawings

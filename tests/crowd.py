@@ -76,7 +76,15 @@ def house(root: Path, *, durable: bool = False) -> Iterator[Stores]:
         stores.close()
 
 
-def add(stores: Stores, number: int, *, captures: int = 1, slots: int = 1, notice: str = NOTICE) -> str:
+def add(
+    stores: Stores,
+    number: int,
+    *,
+    captures: int = 1,
+    slots: int = 1,
+    notice: str = NOTICE,
+    model: bytes = MODEL,
+) -> str:
     """Resident, card, consent and template of one person, stored as they are at an enrolment; their pseudonym.
 
     The file of templates is not rebuilt: see `fill`.
@@ -103,7 +111,7 @@ def add(stores: Stores, number: int, *, captures: int = 1, slots: int = 1, notic
         todo = Todo(draw.randbytes(16).hex(), TodoKind.NOTE, resident, EntryType.RESIDENT_ADDED, {}, {})
         change(todo)
         registry.drop_todo(todo.op)
-    place = vault.place(stores.house.record_id(resident), MODEL)
+    place = vault.place(stores.house.record_id(resident), model)
     record = vault.seal(place, receipt.binding(), face_of(number, captures), slots)
     vault._store.put(record, owe_rotation=False)
     return resident
@@ -117,12 +125,15 @@ def fill(
     slots: int = 1,
     notice: str = NOTICE,
     tidy: bool = True,
+    model: bytes = MODEL,
 ) -> list[str]:
     """Enrol these people in this order; their pseudonyms. `tidy` brings the files in order, as the daemon does.
 
     With `notice`, the hash of today's, a daemon takes their consents for living ones.
     """
-    residents = [add(stores, number, captures=captures, slots=slots, notice=notice) for number in numbers]
+    residents = [
+        add(stores, number, captures=captures, slots=slots, notice=notice, model=model) for number in numbers
+    ]
     if tidy:
         stores.need_vault()._store.rebuild()
         stores.need_registry().rebuild()

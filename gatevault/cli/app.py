@@ -10,12 +10,13 @@ import typer
 from gatevault.cli import lab, people, vault
 from gatevault.cli.backup import backup
 from gatevault.cli.certificate import certificate
+from gatevault.cli.clock import clock
+from gatevault.cli.doctor import doctor
 from gatevault.cli.ledger import ledger
 from gatevault.cli.models import models
-from gatevault.cli.output import DEFAULT, Json, State, answer, do, findings, plain_errors
+from gatevault.cli.output import DEFAULT, Json, State, answer, do, plain_errors
 from gatevault.core import control
 from gatevault.core.liveness import Tier
-from gatevault.service.doctor import examine
 from gatevault.service.making import make_state
 from gatevault.service.release import release_relay
 from gatevault.service.state import KeyOptions
@@ -37,6 +38,8 @@ app.add_typer(certificate, name="certificate")
 app.add_typer(models, name="models")
 app.add_typer(door, name="door")
 app.add_typer(ledger, name="ledger")
+app.add_typer(clock, name="clock")
+app.command()(doctor)
 lab.register(app)
 
 
@@ -75,19 +78,6 @@ def run(state: State = DEFAULT, as_json: Json = False) -> None:
 def status(state: State = DEFAULT, as_json: Json = False) -> None:
     """The health of each part."""
     do(state, as_json, control.Status())
-
-
-@app.command()
-def doctor(state: State = DEFAULT, as_json: Json = False) -> None:
-    """Check what can be checked, and say what to do. Exit 0 only where all is well."""
-    with plain_errors(as_json):
-        body = examine(state)
-    if as_json:
-        answer(body, as_json)
-    else:
-        findings(body["findings"])
-    if not body["ok"]:
-        raise typer.Exit(1)
 
 
 @app.command()

@@ -19,7 +19,9 @@ from gatevault.service.client import ask
 from gatevault.service.state import DEFAULT_STATE
 
 State = Annotated[
-    Path, typer.Option("--state", metavar="DIR", envvar="GATEVAULT_STATE", help="The state directory.")
+    Path,
+    # An admin commands a gate through its socket, and may not read its state: not typer's to check.
+    typer.Option("--state", metavar="DIR", envvar="GATEVAULT_STATE", help="The state directory.", readable=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object on standard output.")]
 DEFAULT = Path(os.environ.get("GATEVAULT_STATE", DEFAULT_STATE))
@@ -46,12 +48,6 @@ def answer(body: dict[str, Any], as_json: bool) -> None:
     else:
         for line in _lines(body):
             sys.stdout.write(line + "\n")
-
-
-def findings(checks: list[dict[str, str]]) -> None:
-    """A line for each check of `doctor`."""
-    for check in checks:
-        sys.stdout.write(f"{check['verdict']:8} {check['check']:12} {check['text']}".rstrip() + "\n")
 
 
 def do(state: Path, as_json: bool, command: control.Command) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -39,22 +39,42 @@ class CameraState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exposure: Exposure
 
 
-def findings(state: CameraState) -> list[str]:
-    """What an installer should hear of, each in one sentence; none where all is as it was asked."""
+class Finding(NamedTuple):
+    """What is wrong with a camera, why it matters, and what to do."""
+
+    what: str
+    why: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}; {self.fix}"
+
+
+def findings(state: CameraState) -> list[Finding]:
+    """What an installer should hear of; none where all is as it was asked."""
     found = []
     if state.opened_ms > OPEN_MS:
         found.append(
-            f"the camera took {state.opened_ms} ms until its first frame ({OPEN_MS} at most): people wait for it; "
-            "try another port or cable, then another camera"
+            Finding(
+                f"the camera took {state.opened_ms} ms until its first frame ({OPEN_MS} at most)",
+                "people wait for it",
+                "try another port or cable and no hub, then another camera",
+            )
         )
     if state.compressed is False:
         found.append(
-            f"the camera gives {state.mode} and no MJPG: over USB 2.0 that is few frames a second; see `v4l2-ctl "
-            "--list-formats-ext`, and take one that gives MJPG"
+            Finding(
+                f"the camera gives {state.mode} and no MJPG",
+                "over USB 2.0 that is few frames a second",
+                "see `v4l2-ctl --list-formats-ext`, and take one that gives MJPG",
+            )
         )
     if state.exposure is not Exposure.HELD:
         found.append(
-            f"the camera's exposure is not held ({state.exposure.value}): a look at the lamp's flicker is less "
-            "sure and may refuse residents; take a camera with manual exposure (`v4l2-ctl --list-ctrls`)"
+            Finding(
+                f"the camera's exposure is not held ({state.exposure.value})",
+                "a look at the lamp's flicker is less sure and may refuse residents",
+                "take a camera with manual exposure (`v4l2-ctl --list-ctrls`)",
+            )
         )
     return found

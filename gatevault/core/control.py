@@ -164,6 +164,13 @@ class LedgerExport(Message, frozen=True, tag="ledger-export"):
     start: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
 
 
+class ClockSet(Message, frozen=True, tag="clock-set"):
+    """What time it is, UTC. `far`: the admin saw that this is long after the last time known."""
+
+    time: Annotated[str, Meta(pattern=r"^20[0-9]{2}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z\Z")]
+    far: bool = False
+
+
 class WalkUp(Message, frozen=True, tag="walk-up"):
     """Bench only: the presence sensor. `tier` in place of the configured one."""
 
@@ -203,6 +210,7 @@ Command = (
     | BackupPage
     | LedgerVerify
     | LedgerExport
+    | ClockSet
     | WalkUp
     | Tap
 )

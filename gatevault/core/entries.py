@@ -53,6 +53,7 @@ class EntryType(StrEnum):
     BACKED_UP = "backed-up"
     RESTORED = "restored"
     CLOCK_STEPPED = "clock-stepped"
+    CLOCK_SET = "clock-set"
     PAYLOADS_ERASED = "payloads-erased"
 
 

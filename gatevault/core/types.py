@@ -49,6 +49,8 @@ class Reason(StrEnum):
     SCHEDULE = "schedule"
     UNKNOWN_CARD = "unknown-card"
     BUSY = "busy"
+    CLOCK = "clock"
+    """The clock is behind the ledger: what time it is, and so whose consent lives, cannot be told."""
     FAULT = "fault"
 
 

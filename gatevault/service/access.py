@@ -118,7 +118,7 @@ class Access:
     async def face(self, camera: str | None = None, tier: Tier | None = None) -> Passage:
         """Somebody asks to enter by face: `camera` and `tier` override the configured ones, on a bench."""
         began = time.monotonic_ns()
-        refusal = self._locked() or await self._blind() or self._nobody()
+        refusal = self._lost() or self._locked() or await self._blind() or self._nobody()
         if refusal is not None:
             self._lights.refused()
             return Passage(deny(refusal), False, _since(began))
@@ -148,6 +148,10 @@ class Access:
             damaged = self._stores.vault is None or locked is None or locked.code == "store-corrupt"
             return Reason.FAULT if damaged else Reason.VAULT_LOCKED
         return Reason.FAULT if self._stores.ledger is None else None
+
+    def _lost(self) -> Reason | None:
+        """Why the clock forbids it: while it is behind the ledger, a consent that has ended might seem to live."""
+        return Reason.CLOCK if self._clock.lost else None
 
     async def _blind(self) -> Reason | None:
         """Wait a little for a vision process that is just starting, and for the gallery to be open."""
@@ -234,8 +238,10 @@ class Access:
         # The consent may have been withdrawn by a tap while the ledger was written.
         if decision.granted and self._faces.standing(match.resident) is not Standing.LIVE:
             decision = deny(Reason.NO_CONSENT)
-        if decision.granted and (locked := self._locked()) is not None:  # the housing was opened meanwhile
-            decision = deny(locked)
+        if (
+            decision.granted and (refusal := self._lost() or self._locked()) is not None
+        ):  # the housing was opened, say
+            decision = deny(refusal)
         if decision.verdict.value != entry["decision"]:  # what was entered did not come to pass
             await self._journal.enter_soon(EntryType.OUTCOME, {"relay": False}, resident=match.resident)
         return await self._carry_out(decision, match.resident, began, frames)
@@ -296,7 +302,9 @@ class Access:
     # --- the common tail ---------------------------------------------------------------------
 
     def _request(self, resident: str, standing: Standing) -> policy.Request:
-        return policy.Request(resident, self._schedule.open_at(*self._clock.local_minute()), standing)
+        """Hours that cannot be told are open: a gate must not shut people out, or in, for a flat battery."""
+        hours_open = self._clock.lost or self._schedule.open_at(*self._clock.local_minute())
+        return policy.Request(resident, hours_open, standing)
 
     async def _carry_out(self, decision: Decision, resident: str, began: int, frames: int) -> Passage:
         moved = decision.granted and self._doorway.grant()

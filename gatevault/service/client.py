@@ -22,8 +22,10 @@ _KINDS: Final[dict[str, type[GateVaultError]]] = {
 }
 
 
-def ask(root: Path, command: control.Command, say: Callable[[str], None]) -> dict[str, Any]:
-    """Send one command to the daemon of this state and return its answer.
+def ask(
+    root: Path, command: control.Command, say: Callable[[str], None], patience_s: float = PATIENCE_S
+) -> dict[str, Any]:
+    """Send one command to the daemon of this state and return its answer. `patience_s`: longest silence.
 
     Raises what the daemon refused with, as the same error; DaemonDownError where none answers.
     """
@@ -31,9 +33,11 @@ def ask(root: Path, command: control.Command, say: Callable[[str], None]) -> dic
     if not root.exists():
         raise errors.StateError(f"There is no GateVault state in {root}: make one with `gatevault init`.")
     # An admin may not read a gate's state directory; only a bench has its sockets inside.
-    bench = paths.runtime(True).is_dir() or (os.access(root, os.R_OK | os.X_OK) and read_device(paths).bench)
+    bench = os.access(root, os.X_OK) and (
+        paths.runtime(True).is_dir() or (os.access(root, os.R_OK) and read_device(paths).bench)
+    )
     try:
-        channel = connected_socket(paths.runtime(bench) / CONTROL_SOCKET, PATIENCE_S)
+        channel = connected_socket(paths.runtime(bench) / CONTROL_SOCKET, patience_s)
     except PermissionError:
         raise errors.NotAllowedError("The daemon's socket is not open to this user: run as its admin.") from None
     except OSError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,9 @@ PATIENCE_S: Final = 10.0
 
 REFUSAL_S: Final = 1.0
 """How long a peer that is refused may take to send what it came for."""
+
+COMMANDER: Final[ContextVar[Peer]] = ContextVar("COMMANDER")
+"""Who gave the command that is being handled, as the kernel says: for entries that name them."""
 
 Say = Callable[[str], None]
 Handler = Callable[[Any, Say], Awaitable[dict[str, Any]]]
@@ -128,6 +132,7 @@ class ControlServer:
         try:
             command = await self._admitted(peer)
             handler = self._handlers[type(command)]
+            COMMANDER.set(peer.who())  # this task serves this connection alone
             body = await handler(command, lambda text: peer.send(wire.pack(control.Progress(text))))
             return wire.pack(control.Answer(body))
         except GateVaultError as error:

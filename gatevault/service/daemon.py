@@ -47,6 +47,7 @@ async def serve(gate: Gate) -> None:
         notify("READY=1")
         gate.go(_keep_house(gate))
         gate.go(_show_faults(gate))
+        gate.go(_watch_clock(gate))
         gate.go(feed_watchdog())
         await stop.wait()
     finally:
@@ -56,9 +57,10 @@ async def serve(gate: Gate) -> None:
 
 async def _start(gate: Gate, control: ControlServer) -> None:
     gate.listen()
+    faults = {*gate.stores.faults, *(["clock"] if gate.clock.lost else [])}
     try:
         await gate.storage.run(gate.house.finish_all)
-        await gate.journal.enter(EntryType.STARTED, {"faults": sorted(gate.stores.faults)})
+        await gate.journal.enter(EntryType.STARTED, {"faults": sorted(faults)})
     except GateVaultError as error:  # whatever it is, cards open
         log.warning("%s", error)
     try:
@@ -107,6 +109,18 @@ async def _keep_house(gate: Gate) -> None:
         except GateVaultError as error:
             log.warning("%s", error)
         await asyncio.sleep(HOUSEKEEPING_S)
+
+
+async def _watch_clock(gate: Gate) -> None:
+    """Enter that the clock was lost while the gate ran; how it is at the start, `started` says."""
+    lost = gate.clock.lost
+    while True:
+        await asyncio.sleep(FAULT_LIGHT_S)
+        before, lost = lost, gate.clock.lost
+        if lost and not before:
+            log.warning("clock: it is behind the ledger: faces are off, cards open at any hour")
+            behind_s = int(gate.clock.behind().total_seconds())
+            await gate.journal.enter_soon(EntryType.FAULT, {"part": "clock", "behind_s": behind_s})
 
 
 async def _show_faults(gate: Gate) -> None:

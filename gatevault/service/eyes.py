@@ -11,7 +11,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gatevault.core import wire
 from gatevault.core.camera import CameraState
@@ -114,6 +114,7 @@ class _Connection(asyncio.BufferedProtocol):
             self.bad_frames += 1
         if isinstance(message, wire.LookDone):
             self.nonce = ""
+            self._eyes.last_look = {"frames": message.frames, "stale": message.stale, "error": message.error}
             self._eyes.judge_camera(self.bad_frames, message.frames, message.camera)
             self._eyes.look_over()
         if self.heard:
@@ -179,6 +180,8 @@ class Eyes:
         """What the last look that had frames tells against the camera."""
         self.camera: CameraState | None = None
         """What a real camera was found to do in the last look that had frames."""
+        self.last_look: dict[str, Any] | None = None
+        """Of the last whole look: frames, those too old, vision's error."""
 
     async def listen(self, path: Path) -> None:
         """Listen on a Unix socket at `path`, readable and writable by owner and group."""

@@ -10,11 +10,12 @@ from gatevault.core.entries import EntryType
 from gatevault.core.errors import BenchOnlyError, UsageError
 from gatevault.core.types import CardRead, canonical_card
 from gatevault.service.audit import verify
-from gatevault.service.control import Handler, Say
+from gatevault.service.control import COMMANDER, Handler, Say
 from gatevault.service.gate import Gate
 from gatevault.service.inspection import vault_check
 from gatevault.service.state import KeyOptions
 from gatevault.service.status import report
+from gatevault.service.timekeeper import set_clock
 from gatevault.vault.ledger_rows import readable
 
 
@@ -71,6 +72,10 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
 
         return await gate.storage.run(work)
 
+    async def clock_set(c: control.ClockSet, say: Say) -> dict[str, Any]:
+        told = await set_clock(gate.clock, gate.journal, c.time, c.far, COMMANDER.get().uid)
+        return told | {"bench": gate.stores.device.bench}
+
     async def notice(c: control.Notice, say: Say) -> dict[str, Any]:
         return people.notice(c.language)
 
@@ -105,6 +110,7 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
         control.BackupPage: backup_page,
         control.LedgerVerify: lambda c, say: verify(gate.stores, gate.storage, c.anchor),
         control.LedgerExport: ledger_export,
+        control.ClockSet: clock_set,
     }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import msgspec
 
 from gatevault.core.camera import findings
+from gatevault.core.consent import stamp
 from gatevault.core.errors import DeviceError, GateVaultError
 from gatevault.core.models import kinds
 from gatevault.service.gate import Gate
@@ -35,6 +37,7 @@ def report(gate: Gate) -> dict[str, Any]:
         "gate": gate.settings.gate.name,
         "bench": gate.stores.device.bench,
         "board": gate.board.name,
+        "pid": os.getpid(),
         **parts,
     }
 
@@ -48,11 +51,13 @@ def _vision(gate: Gate) -> dict[str, Any]:
     part["camera_open"] = eyes.looking
     part["privacy_light"] = gate.board.privacy_light.value if gate.board.has_privacy_light else "none"
     if eyes.camera is not None:
-        part["camera"] = msgspec.to_builtins(eyes.camera) | {"findings": findings(eyes.camera)}
+        part["camera"] = msgspec.to_builtins(eyes.camera) | {"findings": [str(found) for found in findings(eyes.camera)]}
     part["detector"] = models.chosen_detector.kind.value
     part["embedders"] = kinds(models.chosen_embedders)
     if ready:
         part["model"] = ready.model[:16]
+    if eyes.last_look is not None:
+        part["last_look"] = eyes.last_look
     if gate.vision is not None:
         part["restarts"] = max(0, gate.vision.restarts)
     if ready and eyes.camera_fault:
@@ -148,14 +153,24 @@ def _door(gate: Gate) -> dict[str, Any]:
 
 def _readers(gate: Gate) -> dict[str, Any]:
     each = {reader.name: reader.healthy for reader in gate.readers}
-    return {"state": "ok" if all(each.values()) else "fault", "fitted": each}
+    return {
+        "state": "ok" if all(each.values()) else "fault",
+        "fitted": each,
+        "numbers": {reader.name: reader.numbers for reader in gate.readers},
+        "refused": {
+            reader.name: {why.value: count for why, count in reader.refused.items()} for reader in gate.readers
+        },
+    }
 
 
 def _clock(gate: Gate) -> dict[str, Any]:
-    behind = int(gate.clock.behind().total_seconds())
-    if behind > 120:
-        return {
-            "state": "fault",
-            "reason": f"the clock is {behind} s behind the ledger: set it; consents end on time",
-        }
-    return {"state": "ok"}
+    """`source`: `system`, or `admin` where the daemon runs on what `clock set` told and a restart would forget."""
+    part = {"state": "ok", "time": stamp(gate.clock.now()), "source": "admin" if gate.clock.told else "system"}
+    if gate.clock.lost:
+        seconds = int(gate.clock.behind().total_seconds())
+        part["state"] = "fault"
+        part["reason"] = (
+            f"the clock is {seconds} s behind the ledger: faces are off, cards open at any hour. Set it with "
+            "`gatevault clock set`, or let a time source; consents end on time"
+        )
+    return part

@@ -18,6 +18,9 @@ from gatevault.vault.remains import Remain, remains
 BUSY_MS: Final = 2_000
 """How long to wait for another process that reads the file (a backup, an auditor)."""
 
+PAGE_BYTES: Final = 4096
+"""SQLite's own choice."""
+
 _CORRUPT: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -48,8 +51,11 @@ def _corrupt(what: str) -> StoreCorruptError:
 class Database:
     """One file. `transaction()` commits as a whole, or leaves everything as it was."""
 
-    def __init__(self, path: Path, schema: str, what: str) -> None:
-        """Open or make `path`. StoreError family; a damaged file is refused, not repaired."""
+    def __init__(self, path: Path, schema: str, what: str, page_bytes: int = PAGE_BYTES) -> None:
+        """Open or make `path`. StoreError family; a damaged file is refused, not repaired.
+
+        `page_bytes` is for a file that is made; one that is there keeps its own.
+        """
         self._what = what
         self._path = path
         self._raw: int | None = None
@@ -60,13 +66,14 @@ class Database:
             self._connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         try:
             with plain_errors(what):
-                self._prepare(schema)
+                self._prepare(schema, page_bytes)
         except StoreError:
             self._connection.close()
             raise
 
-    def _prepare(self, schema: str) -> None:
+    def _prepare(self, schema: str, page_bytes: int) -> None:
         run = self._connection.execute
+        run(f"PRAGMA page_size = {page_bytes}")  # before anything is in it
         run(f"PRAGMA busy_timeout = {BUSY_MS}")
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = FULL")

@@ -51,7 +51,7 @@ def measured(uri: str, looks: int) -> dict[str, Any]:
     states: list[CameraState] = []
     each = [_look(uri, states, 0.0) for _ in range(looks)]
     paused = _look(uri, states, PAUSE_S)
-    told = findings(max(states, key=lambda state: state.opened_ms)) if states else []
+    told = [str(found) for found in findings(max(states, key=lambda state: state.opened_ms))] if states else []
     unusable = [look for look in each if look["refused"] > FRAMES // 2]
     if unusable:
         told.append(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gatevault.core import control
+from gatevault.core.consent import stamp
 from gatevault.core.passphrase import typed
 from gatevault.core.schedule import DAYS
 from tests.bench import QUICK, Bench, configure, eventually, in_background
@@ -346,6 +347,7 @@ def test_no_command_answers_with_a_vector_or_a_picture(quick: Bench, one: str) -
         control.BackupMake(f"gvr1-09{'00' * 31}"),
         control.LedgerVerify(),
         control.LedgerExport(),
+        control.ClockSet(stamp(datetime.now(UTC) + timedelta(seconds=5))),
         control.ResidentRemove(one),
     ]
     # A page of a backup is bytes, sealed to the recovery key: what is in them, test_backup.py says.

@@ -150,7 +150,7 @@ def test_a_driver_that_does_not_hold_it_is_noticed(
     with v4l2() as camera:
         state = camera.read().camera
         assert state.exposure is exposure
-        assert any("exposure is not held" in text for text in findings(state))
+        assert any("exposure is not held" in found.what for found in findings(state))
         levels = [int(camera.read().pixels[..., 0].mean()) for _ in range(12)]
         assert abs(levels[-1] - AIM) < 0.1 * AIM, "the automatic has it again"
     assert webcam.mode == APERTURE_PRIORITY
@@ -189,9 +189,9 @@ def test_what_an_installer_hears_of_a_camera() -> None:
     assert findings(good) == []
     assert findings(replace(good, compressed=None)) == []
     (slow,) = findings(replace(good, opened_ms=OPEN_MS + 1))
-    assert "501 ms" in slow
+    assert "501 ms" in slow.what
     (raw,) = findings(replace(good, mode="YUYV 1280x720", compressed=False))
-    assert "YUYV" in raw
+    assert "YUYV" in raw.what
 
 
 class Picamera2:

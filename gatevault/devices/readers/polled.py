@@ -56,6 +56,7 @@ class PolledReader(ABC, Generic[E]):
         self._wake = -1
         self._healthy = False
         self._told: str | None = None
+        self.numbers = 0
         self.refused: Counter[Refusal] = Counter()
         """What came and was no number, by reason, since construction."""
 
@@ -152,6 +153,7 @@ class PolledReader(ABC, Generic[E]):
                 outcomes = self._hear(source, ready.get(source.fileno(), 0))
                 for outcome in outcomes:
                     if isinstance(outcome, Number):
+                        self.numbers += 1
                         on_read(CardRead(number=outcome.text, reader=self._name))
                     else:
                         self.refused[outcome] += 1

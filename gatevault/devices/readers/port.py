@@ -5,7 +5,7 @@ A read is an identifier, not proof of anything: UIDs and Wiegand numbers can be 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -29,6 +29,14 @@ class Reader(Protocol):
     @property
     def healthy(self) -> bool:
         """True while the device is open and being read; the end of a fault shows here."""
+
+    @property
+    def numbers(self) -> int:
+        """How many card numbers came since construction."""
+
+    @property
+    def refused(self) -> Mapping[Refusal, int]:
+        """What came and was no number, by reason, since construction."""
 
     def start(self, on_read: OnRead, on_fault: OnFault) -> None:
         """Begin to read, in a thread. A device that is not there is a fault, not an error."""
