@@ -53,6 +53,11 @@ class EntryType(StrEnum):
     RESTORED = "restored"
     CLOCK_STEPPED = "clock-stepped"
     PAYLOADS_ERASED = "payloads-erased"
+    SITE_RECORDED = "site-recorded"
+    SITE_REVOKED = "site-revoked"
+    INSTALLER_ADMITTED = "installer-admitted"
+    INSTALLER_ACTED = "installer-acted"
+    INSTALLER_ENDED = "installer-ended"
 
 
 class Keep(StrEnum):

@@ -23,7 +23,7 @@ from gatevault.core.models import ModelSettings
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import MAX_DIMENSION, Box, Quality, Scan, Vector
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Version of this protocol, told in `Hello` and `Ready`; peers of another version are refused."""
 
 MAX_FRAME: Final = 1024 * 1024
@@ -67,6 +67,8 @@ class Hello(Message, frozen=True, tag="hello"):
 class Purpose(StrEnum):
     ACCESS = "access"
     ENROL = "enrol"
+    AIM = "aim"
+    """For the installer: where a face stands and how it is lit. No vector is computed."""
 
 
 class Look(Message, frozen=True, tag="look"):
@@ -161,12 +163,24 @@ class FaceSeen(Message, frozen=True, tag="face"):
             raise ProtocolError(f"vision sent an impossible face ({error}): the look is ended.") from None
 
 
+class Sight(Message, frozen=True, tag="sight"):
+    """What a look for AIM tells of one frame: its size, its mean grey (0 to 1), the nearest face, if there is one,
+    and that face's quality where it would do for a look."""
+
+    nonce: Nonce
+    frame: Count
+    size: tuple[Count, Count]
+    light: Annotated[float, Meta(ge=0.0, le=1.0)]
+    box: tuple[int, int, int, int] | None = None
+    quality: Quality | None = None
+
+
 class Hint(StrEnum):
     """Why a frame gave no scan."""
 
     NO_FACE = "no-face"
     SEVERAL_FACES = "several-faces"
-    """At enrolment alone: at the gate a second face of like size ends the look."""
+    """At enrolment and aiming alone: at the gate a second face of like size ends the look."""
     COME_CLOSER = "come-closer"
     TOO_DARK = "too-dark"
     TOO_BRIGHT = "too-bright"
@@ -223,7 +237,7 @@ class LookDone(Message, frozen=True, tag="done"):
 
 
 ToVision = Hello | Look | Asked | Driven | Stop
-FromVision = Ready | Unfit | CameraOpen | Begin | FaceSeen | FrameEmpty | LookDone
+FromVision = Ready | Unfit | CameraOpen | Begin | FaceSeen | Sight | FrameEmpty | LookDone
 
 M = TypeVar("M")
 

@@ -30,7 +30,13 @@ REFUSAL_S: Final = 1.0
 """How long a peer that is refused may take to send what it came for."""
 
 Say = Callable[[str], None]
+"""Tells the person at the terminal something while the command runs."""
 Handler = Callable[[Any, Say], Awaitable[dict[str, Any]]]
+
+
+def hung_up(say: Say) -> bool:
+    """Whether the terminal that asked is gone, for what need not go on without it."""
+    return isinstance(say, _Voice) and say.gone
 
 
 class _Connection(asyncio.BufferedProtocol):
@@ -98,6 +104,20 @@ class _Connection(asyncio.BufferedProtocol):
         self._frames.wipe()
 
 
+class _Voice:
+    """What a handler says to its peer."""
+
+    def __init__(self, peer: _Connection) -> None:
+        self._peer = peer
+
+    def __call__(self, text: str) -> None:
+        self._peer.send(wire.pack(control.Progress(text)))
+
+    @property
+    def gone(self) -> bool:
+        return self._peer.gone.done()
+
+
 class ControlServer:
     """Serves commands on a Unix socket."""
 
@@ -128,7 +148,7 @@ class ControlServer:
         try:
             command = await self._admitted(peer)
             handler = self._handlers[type(command)]
-            body = await handler(command, lambda text: peer.send(wire.pack(control.Progress(text))))
+            body = await handler(command, _Voice(peer))
             return wire.pack(control.Answer(body))
         except GateVaultError as error:
             return wire.pack(control.Failure(error.code, str(error)[:1000]))
