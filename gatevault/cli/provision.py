@@ -45,7 +45,7 @@ def provision(
 ) -> None:
     """Set up a gate: board, wires, tests, key, settings, records, handover sheet. May be ended and run again."""
     with plain_errors(as_json), _interruptible(state, language):
-        body = handover(state) if end else _wizard(state, bench, language, answers, stdin).run()
+        body = handover(state, _quiet(language)) if end else _wizard(state, bench, language, answers, stdin).run()
     answer(body, as_json)
 
 
@@ -65,6 +65,11 @@ def _wizard(state: Path, bench: bool, language: Language, file: Path | None, std
         return _passphrase(language, stdin) if provider == "passphrase" else None
 
     return Wizard(state, talk, bench, passphrase, hashed, only_file=file is not None)
+
+
+def _quiet(language: Language) -> Talk:
+    """Nobody is asked anything; what is done is told."""
+    return FileTalk({}, language, say)
 
 
 def _toml(file: Path) -> dict[str, Any]:

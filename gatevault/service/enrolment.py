@@ -54,7 +54,7 @@ class Enrolment:
         """
         house = self._house
         if off := self._site.faces_off():
-            raise NotRecordedError(f"Nobody is enrolled while {off}. Record it with `gatevault site record`.")
+            raise NotRecordedError(f"Nobody is enrolled ({off}): record it with `gatevault site record`.")
         house.check_writable()
         house.stores.need_open_vault()
         await house.storage.run(house.stores.need_registry().resident, resident)

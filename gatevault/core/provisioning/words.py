@@ -185,7 +185,9 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "assessment-now": ("Record the impact assessment now?", "现在登记影响评估？"),
     "sign-now": ("Record the sign at the gate now?", "现在登记门口告示牌？"),
-    "record-kept": ("Recorded. {faces}", "已登记。{faces}"),
+    "record-kept": ("Recorded.", "已登记。"),
+    "faces-on": ("Both are recorded: faces are on.", "两项均已登记：人脸开启。"),
+    "faces-wait": ("Faces stay off; cards work.", "人脸保持关闭；刷卡正常。"),
     "record-later": ("Later: gatevault site record {kind} …", "以后：gatevault site record {kind} …"),
     # --- sheet and handover -----------------------------------------------------------------------
     "sheet-made": ("The handover sheet is {path}.", "交接单：{path}。"),
@@ -197,6 +199,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "done": (
         "Done. End it with `gatevault provision --handover` when you hand over.",
         "完成。交接时运行 `gatevault provision --handover`。",
+    ),
+    "handed-over": (
+        "Handed over at {at}: the installer's key ended. Aiming and tests are refused from now on.",
+        "已于 {at} 交接：安装员密钥失效，此后拒绝对准与测试。",
     ),
     "interrupted": ("Ended: the relay is released. {left}", "已结束：继电器已释放。{left}"),
     "left-nothing": ("Nothing was made.", "未做任何改动。"),

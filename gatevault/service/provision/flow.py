@@ -39,6 +39,8 @@ _SETTINGS: Final = (
     *("matching.fpir", "liveness.tier", "liveness.rgb_alone"),
 )
 
+NETWORKS_S: Final = 15.0
+
 Passphrase = Callable[[str], memoryview | None]
 """Gives a new passphrase where the provider so named asks for one. UsageError."""
 
@@ -88,7 +90,8 @@ class Wizard:
         answers["gate.board"] = self._ask("gate.board")
         board = load_board(answers["gate.board"])
         self.talk.show([*drawn(board, self.talk.language, self.talk.width), ""])
-        self.talk.say("wires")
+        if not self.only_file:
+            self.talk.say("wires")
         self.talk.show(told(board, self.talk.language, self.talk.width))
         answers["readers.wedge"] = self._ask("readers.wedge")
         self._step("parts")
@@ -108,7 +111,7 @@ class Wizard:
         self.report |= {"device": device.device, "made": True, "tested": tested, "installer_key": str(key_path)}
 
     def _keys(self) -> dict[str, Any]:
-        for name in self.known["keys.provider"].options:
+        for name in () if self.only_file else self.known["keys.provider"].options:
             self.talk.say(f"worth-{name}")
         provider = self._ask("keys.provider")
         answers = {"keys.provider": provider, "keys.pcrs": "", "keys.tpm_index": True, "keys.tcti": ""}
@@ -174,6 +177,7 @@ class Wizard:
         self._step("records")
         self._records()
         self._step("sheet")
+        running.seeing(self.root, NETWORKS_S)  # the sheet tells which networks look
         self.report |= sheet.make_sheet(self.root, self._ask("sheet.out"), self.talk)
         self.talk.say("done")
 
@@ -185,14 +189,17 @@ class Wizard:
                 self.talk.say("record-later", kind=kind.value)
             elif site[kind] is None:
                 self._record(kind)
-        self.report["faces"] = str(ask(self.root, control.SiteShow(), lambda text: None)["faces"])
+        faces = str(ask(self.root, control.SiteShow(), lambda text: None)["faces"])
+        self.talk.say("faces-on" if faces == "on" else "faces-wait")
+        self.report["faces"] = faces
 
     def _record(self, kind: SiteKind) -> None:
         keys = [key for key in self.known if key.startswith(f"{kind}.")]
         fields = {key.partition(".")[2]: str(self._ask(key)) for key in keys}
         if "document" in fields:
             fields["document"] = self.hashed(fields["document"])
-        self.talk.say("record-kept", faces=running.record(self.root, kind, fields))
+        running.record(self.root, kind, fields)
+        self.talk.say("record-kept")
 
     def _step(self, name: str) -> None:
         what = word(f"step-{name}", self.talk.language)
@@ -200,9 +207,12 @@ class Wizard:
         self.talk.say("step", n=_STEPS.index(name) + 1, of=len(_STEPS), what=what)
 
 
-def handover(root: Path) -> dict[str, Any]:
-    """End the installer: their key is destroyed on the device, and its end is in the ledger. GateVaultError."""
-    return ask(root, control.InstallerEnd(), lambda text: None)
+def handover(root: Path, talk: Talk) -> dict[str, Any]:
+    """End the installer: their key is destroyed on the device, and its end is in the ledger. Then the sheet, which
+    tells it. GateVaultError."""
+    ended = ask(root, control.InstallerEnd(), lambda text: None)
+    talk.say("handed-over", at=ended["at"])
+    return ended | sheet.make_sheet(root, "", talk)
 
 
 def left_behind(root: Path) -> str:

@@ -83,9 +83,9 @@ def _await(root: Path, daemon: subprocess.Popen[bytes] | None) -> bool:
     return False
 
 
-def _seeing(root: Path) -> bool:
+def seeing(root: Path, limit_s: float = START_S) -> bool:
     """Wait until vision is there; False where it does not come."""
-    until = time.monotonic() + START_S
+    until = time.monotonic() + limit_s
     while time.monotonic() < until:
         vision = ask(root, control.Status(), lambda text: None)["vision"]
         if vision["state"] == "ok":
@@ -99,7 +99,7 @@ def _seeing(root: Path) -> bool:
 def aim(root: Path, talk: Talk, seconds: int, camera: str | None) -> dict[str, Any] | None:
     """Aim the camera through the daemon; what was seen in numbers, None where nothing was."""
     try:
-        if not _seeing(root):
+        if not seeing(root):
             talk.say("aim-failed", why=ask(root, control.Status(), lambda text: None)["vision"].get("reason", "-"))
             return None
         command = signed(control.Aim(seconds, camera), key_file(root, None))

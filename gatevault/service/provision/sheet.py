@@ -23,7 +23,7 @@ from gatevault.core.provisioning.header import part_name
 from gatevault.core.provisioning.words import Language, both
 from gatevault.service.client import ask
 from gatevault.service.config import load_board, load_settings
-from gatevault.service.provision.making import Provisioned, noted
+from gatevault.service.provision.making import Provisioned, noted, now_stamp
 from gatevault.service.provision.talk import Talk
 from gatevault.service.state import StatePaths
 from gatevault.vault.files import replace
@@ -67,7 +67,7 @@ def page_of(root: Path) -> str:
     words = {
         "gate": settings.gate.name,
         "device": status["device"],
-        "made": (status["bench"] and "bench 试验台") or "",
+        "made": f"{now_stamp()[:10]}{' · bench 试验台' if status['bench'] else ''}",
         "board": board.name,
         "tested_at": seen.tested_at or "never 无",
         "aim": _aim(seen),
@@ -75,7 +75,7 @@ def page_of(root: Path) -> str:
         "assessment": _record(site["assessment"], "by", "document"),
         "sign": _record(site["sign"], "text", "where"),
         "fpir": f"{settings.matching.fpir:g}",
-        "tier": f"{status['liveness']['tier']} ({status['liveness']['faces']})",
+        "tier": _tier(status["liveness"]),
         "hours": "; ".join(settings.schedule.hours),
         "provider": key["provider"],
         "worth_en": worth[0].partition(": ")[2],
@@ -124,7 +124,7 @@ def _parts(seen: Provisioned, *verdicts: str) -> str:
     for part, verdict in seen.tested.items():
         if verdict in verdicts:
             name = both(f"part-{part}")[0].replace("{name}", "").strip()
-            told.append(f"{name} (DOES NOT WORK 不正常)" if verdict == "broken" else name)
+            told.append(f"{name} DOES NOT WORK 不正常" if verdict == "broken" else name)
     return ", ".join(told)
 
 
@@ -150,14 +150,18 @@ def _faces(site: dict[str, Any], status: dict[str, Any]) -> str:
     return "on 开启"
 
 
+def _tier(liveness: dict[str, Any]) -> str:
+    reason = liveness.get("reason", "")
+    return f"{liveness['tier']}{'. ' if reason else ''}{reason}"
+
+
 def _versions(status: dict[str, Any]) -> str:
     told = {
         "GateVault": version("gatevault"),
         "system 系统": _system(),
         "Python": platform.python_version(),
-        "vision 视觉": f"{status['vision']['detector']}, {' + '.join(status['vision']['embedders'])} "
-        f"{status['vision'].get('model', '')}",
-        "memory 内存": status["vault"]["memory"],
+        "networks 网络": f"{status['vision']['detector']}, {status['vision']['embedders']} "
+        f"({status['vision'].get('model', 'not loaded 未加载')})",
     }
     return "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in told.items())
 
