@@ -46,7 +46,8 @@ def provision(
     """Set up a gate: board, wires, tests, key, settings, records, handover sheet. May be ended and run again."""
     with plain_errors(as_json), _interruptible(state, language):
         body = handover(state, _quiet(language)) if end else _wizard(state, bench, language, answers, stdin).run()
-    answer(body, as_json)
+    if as_json:  # people were told as it went
+        answer(body, as_json)
 
 
 def _wizard(state: Path, bench: bool, language: Language, file: Path | None, stdin: bool) -> Wizard:

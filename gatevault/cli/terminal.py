@@ -13,7 +13,7 @@ from rich.text import Text
 from gatevault.cli.output import people
 from gatevault.cli.schematic import Schematic
 from gatevault.core.errors import UsageError
-from gatevault.core.provisioning.questions import NEEDED, Question
+from gatevault.core.provisioning.questions import NEEDED, AnswerError, Question
 from gatevault.core.provisioning.words import Language, word
 from gatevault.service.provision.talk import Verdict
 
@@ -62,11 +62,14 @@ class Terminal:
                 try:
                     answer = question.read(typed)
                 except ValueError as error:
-                    self.say("again", why=error)
+                    self.say("again", why=self._why(error))
                     self.say("allowed", allowed=question.allowed)
                     continue
             if self._fits(answer, check):
                 return answer
+
+    def _why(self, error: ValueError) -> str:
+        return error.chinese if self._language is Language.ZH and isinstance(error, AnswerError) else str(error)
 
     def _fits(self, answer: Any, check: Callable[[Any], None] | None) -> bool:
         """Whether an answer fits this place, or is wanted all the same."""
@@ -75,12 +78,12 @@ class Terminal:
         try:
             check(answer)
         except ValueError as error:
-            self.say("again", why=error)
+            self.say("again", why=self._why(error))
             return self._yes(word("anyway", self.language), default=False)
         return True
 
     def wants(self, key: str, name: str, /, **values: object) -> bool:
-        return self._yes(word(name, self.language, **values), default=key != "parts-again")
+        return self._yes(word(name, self.language, **values), default=True)
 
     def judged(self, part: str, name: str) -> Verdict:
         while True:

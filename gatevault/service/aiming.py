@@ -49,6 +49,11 @@ class _Sights:
             self.now = msgspec.structs.replace(self.now, advice=advice)
 
 
+def _whole(event: object) -> bool:
+    """Whether all of a frame was told: its hint, or its face's quality, comes last."""
+    return isinstance(event, wire.FrameEmpty) or (isinstance(event, wire.Sight) and event.quality is not None)
+
+
 async def aim(eyes: Eyes, camera: str | None, seconds: int, say: Say) -> dict[str, Any]:
     """Look for at most `seconds`; what was seen, in numbers. Ends as soon as the terminal hung up.
 
@@ -63,7 +68,7 @@ async def aim(eyes: Eyes, camera: str | None, seconds: int, say: Say) -> dict[st
                 sights.hint(event)
             elif isinstance(event, wire.LookDone):
                 done = event
-            if sights.now is not None and time.monotonic() - told >= EVERY_S:
+            if _whole(event) and sights.now is not None and time.monotonic() - told >= EVERY_S:
                 told = time.monotonic()
                 say(msgspec.json.encode(sights.now).decode())
             if hung_up(say):

@@ -32,6 +32,14 @@ OUTPUTS: Final = (
 )
 
 
+class AnswerError(ValueError):
+    """Why an answer is not taken, in English; `chinese` says the same."""
+
+    def __init__(self, english: str, chinese: str) -> None:
+        super().__init__(english)
+        self.chinese = chinese
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One question. `asks` are its words in English and Chinese, `allowed` what may be answered."""
@@ -48,9 +56,9 @@ def _line(most: int) -> Read:
     def read(given: object) -> str:
         text = given.strip() if isinstance(given, str) else ""
         if not isinstance(given, str) or not 1 <= len(text) <= most:
-            raise ValueError(f"a text of 1 to {most} characters is wanted")
+            raise AnswerError(f"a text of 1 to {most} characters is wanted", f"请填 1 到 {most} 个字符")
         if any(ord(character) < 32 or ord(character) == 127 for character in text):
-            raise ValueError("it holds a control character")
+            raise AnswerError("it holds a control character", "含有控制字符")
         return text
 
     return read
@@ -60,7 +68,7 @@ def _choice(options: Sequence[str]) -> Read:
     def read(given: object) -> str:
         if isinstance(given, str) and given.strip() in options:
             return given.strip()
-        raise ValueError(f"one of {', '.join(options)} is wanted")
+        raise AnswerError(f"one of {', '.join(options)} is wanted", f"请从中选择：{', '.join(options)}")
 
     return read
 
@@ -72,9 +80,9 @@ def _number(low: float, high: float) -> Read:
         try:
             value = float(text.rstrip("% ")) / (100.0 if share else 1.0)
         except ValueError:
-            raise ValueError("a number is wanted, as 0.001 or 0.1 %") from None
+            raise AnswerError("a number is wanted, as 0.001 or 0.1 %", "请填数字，如 0.001 或 0.1 %") from None
         if not low <= value <= high:
-            raise ValueError(f"a number from {low:g} to {high:g} is wanted")
+            raise AnswerError(f"a number from {low:g} to {high:g} is wanted", f"请填 {low:g} 到 {high:g} 的数字")
         return value
 
     return read
@@ -84,7 +92,7 @@ def _whole(low: int, high: int) -> Read:
     def read(given: object) -> int:
         text = str(given).strip() if isinstance(given, int | str) and not isinstance(given, bool) else ""
         if not re.fullmatch(r"[0-9]{1,6}", text) or not low <= int(text) <= high:
-            raise ValueError(f"a whole number from {low} to {high} is wanted")
+            raise AnswerError(f"a whole number from {low} to {high} is wanted", f"请填 {low} 到 {high} 的整数")
         return int(text)
 
     return read
@@ -98,7 +106,7 @@ def _flag(given: object) -> bool:
         return True
     if text in ("n", "no", "false", "否"):
         return False
-    raise ValueError("true or false is wanted")
+    raise AnswerError("true or false is wanted", "请填 true 或 false")
 
 
 def _day(given: object) -> str:
@@ -108,28 +116,33 @@ def _day(given: object) -> str:
             raise ValueError
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise ValueError("a day is wanted, as 2026-11-26") from None
+        raise AnswerError("a day is wanted, as 2026-11-26", "请填日期，如 2026-11-26") from None
 
 
 def _list(given: object) -> tuple[str, ...]:
     parts = re.split(r"[,，;；]", given) if isinstance(given, str) else given
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
-        raise ValueError("a list of texts is wanted")
+        raise AnswerError("a list of texts is wanted", "请填列表")
     return tuple(part.strip() for part in parts if part.strip())
 
 
 def _hours(given: object) -> tuple[str, ...]:
     hours = _list(given)
     if not hours:
-        raise ValueError("hours are wanted, as Mon-Fri 07:00-22:00")
-    parse(hours)  # ValueError says which one is none
+        raise AnswerError("hours are wanted, as Mon-Fri 07:00-22:00", "请填时段，如 Mon-Fri 07:00-22:00")
+    try:
+        parse(hours)
+    except ValueError as error:
+        raise AnswerError(str(error), "请填时段，如 Mon-Fri 07:00-22:00") from None
     return hours
 
 
 def _devices(given: object) -> tuple[str, ...]:
     paths = _list(given)
     if any(not path.startswith("/dev/") for path in paths):
-        raise ValueError("devices are wanted, as /dev/input/by-id/…-event-kbd")
+        raise AnswerError(
+            "devices are wanted, as /dev/input/by-id/…-event-kbd", "请填设备，如 /dev/input/by-id/…-event-kbd"
+        )
     return paths
 
 
@@ -140,7 +153,10 @@ def _camera(bench: bool) -> Read:
         text = given.strip() if isinstance(given, str) else ""
         kind, colon, place = text.partition(":")
         if not colon or not place or kind not in kinds:
-            raise ValueError(f"a camera is wanted, as {kinds[0]}:/dev/video0 ({', '.join(kinds)})")
+            raise AnswerError(
+                f"a camera is wanted, as {kinds[0]}:/dev/video0 ({', '.join(kinds)})",
+                f"请填摄像头，如 {kinds[0]}:/dev/video0（{', '.join(kinds)}）",
+            )
         return text
 
     return read
@@ -149,7 +165,7 @@ def _camera(bench: bool) -> Read:
 def _pcrs(given: object) -> str:
     text = given.strip() if isinstance(given, str) else ""
     if text and not re.fullmatch(r"sha(1|256|384):[0-9]{1,2}(,[0-9]{1,2})*", text):
-        raise ValueError("PCRs are wanted, as sha256:0,2,7, or nothing")
+        raise AnswerError("PCRs are wanted, as sha256:0,2,7, or nothing", "请填 PCR，如 sha256:0,2,7，或留空")
     return text
 
 

@@ -47,7 +47,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "wire-contact-up": ("contact to 3.3 V", "触点对 3.3 V"),
     "wired": ("Press Enter when it is wired.", "接好后按回车。"),
     "anyway": ("Take it all the same?", "仍然采用？"),
-    "parts-again": ("Test the parts now (the gate is stopped)?", "现在测试部件（门禁已停）？"),
+    "parts-now": ("Test the parts now (they must be wired)?", "现在测试部件（须已接线）？"),
     # --- parts ------------------------------------------------------------------------------------
     "part-relay": ("relay", "继电器"),
     "part-privacy_led": ("privacy light", "隐私灯"),
@@ -158,9 +158,13 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "请启动门禁，再运行 `gatevault provision`，将从此处继续。",
     ),
     "started": ("The gate answers.", "门禁已响应。"),
+    "unlocked": (
+        "The vault is open; after each start somebody types the passphrase: gatevault vault unlock.",
+        "保险库已打开；每次启动后须输入口令：gatevault vault unlock。",
+    ),
     "aim-now": (
-        "Aim the camera now (60 s at most, no picture is shown)?",
-        "现在对准摄像头（最多 60 秒，不显示图像）？",
+        "Aim the camera now (60 s at most, Enter ends it; no picture is shown)?",
+        "现在对准摄像头（最多 60 秒，回车结束；不显示图像）？",
     ),
     "aim-numbers": (
         "face {width} px, scene {light}, face light {exposure}",

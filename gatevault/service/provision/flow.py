@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from gatevault.core import control
 from gatevault.core.board import Board
-from gatevault.core.errors import ConfigError, DeviceError, GateVaultError
+from gatevault.core.errors import ConfigError, DeviceError, GateVaultError, UsageError
 from gatevault.core.provisioning.header import drawn, told
 from gatevault.core.provisioning.questions import Question, questions
 from gatevault.core.provisioning.words import word
@@ -25,6 +25,7 @@ from gatevault.service.provision.making import (
     is_made,
     make,
     note,
+    noted,
     now_stamp,
     usable_boards,
 )
@@ -60,6 +61,8 @@ class Wizard:
     only_file: bool = False
     report: dict[str, Any] = field(default_factory=dict)
     known: Mapping[str, Question] = field(default_factory=dict)
+    _typed: memoryview | None = field(default=None, repr=False)
+    """The passphrase of a state that was just made, for its first unlocking."""
 
     def run(self) -> dict[str, Any]:
         """All steps; what was done, as `--json` tells it. GateVaultError: nothing is half done."""
@@ -105,6 +108,7 @@ class Wizard:
         if not self.only_file and not self.talk.wants("make", "make", root=self.root):
             raise ConfigError(word("not-made", self.talk.language))
         device = make(self.root, answers, passphrase, bench=self.bench)
+        self._typed = passphrase
         key_path = StatePaths(self.root).installer_key
         self.talk.say("made", device=device.device, key=key_path)
         note(self.root, tested=tested, tested_at=now_stamp() if _any(tested) else None)
@@ -130,13 +134,15 @@ class Wizard:
             raise ConfigError(f"{key}: {error}; allowed: {question.allowed}. Nothing was done.") from None
 
     def _try(self, board: Board, wedge: tuple[str, ...]) -> dict[str, str]:
+        if not self.only_file and not self.talk.wants("parts", "parts-now"):
+            return {}
         try:
             return try_parts(board, wedge, self.talk, bench=self.bench)
         except DeviceError as error:
             if self.only_file:
                 raise DeviceError(f"{pins_held(error)} Nothing was made.") from None
             self.talk.say("parts-off", why=pins_held(error))
-            if not self.talk.wants("parts", "parts-left"):
+            if not self.talk.wants("parts-left", "parts-left"):
                 raise
             return {}
 
@@ -149,7 +155,7 @@ class Wizard:
         self.report["made"] = False
         paths = StatePaths(self.root)
         settings = load_settings(paths.config)
-        if running.answers(self.root) or not (self.only_file or self.talk.wants("parts-again", "parts-again")):
+        if running.answers(self.root):
             return
         self._step("parts")
         lock = StateLock(paths)
@@ -158,6 +164,8 @@ class Wizard:
         finally:
             lock.release()
         if _any(tested):
+            before = noted(self.root).tested
+            tested = {**tested, **before, **{part: how for part, how in tested.items() if how != "skip"}}
             note(self.root, tested=tested, tested_at=now_stamp())
             self.report["tested"] = tested
 
@@ -166,6 +174,8 @@ class Wizard:
     def _through_the_gate(self) -> None:
         self._step("start")
         self.talk.say("started")
+        if self._typed is not None:
+            running.unlock(self.root, self._typed, self.talk)
         self._step("aim")
         if self.talk.wants("aim.seconds", "aim-now"):
             seconds = self._ask("aim.seconds") if self.only_file else 60
@@ -195,11 +205,21 @@ class Wizard:
 
     def _record(self, kind: SiteKind) -> None:
         keys = [key for key in self.known if key.startswith(f"{kind}.")]
-        fields = {key.partition(".")[2]: str(self._ask(key)) for key in keys}
-        if "document" in fields:
-            fields["document"] = self.hashed(fields["document"])
+        fields = {
+            key.partition(".")[2]: self._document() if key.endswith(".document") else self._ask(key) for key in keys
+        }
         running.record(self.root, kind, fields)
         self.talk.say("record-kept")
+
+    def _document(self) -> str:
+        """The assessment's document; asked again where a file that is named cannot be read."""
+        while True:
+            try:
+                return self.hashed(self._ask("assessment.document"))
+            except UsageError as error:
+                if self.only_file:
+                    raise
+                self.talk.say("again", why=error)
 
     def _step(self, name: str) -> None:
         what = word(f"step-{name}", self.talk.language)

@@ -13,6 +13,7 @@ import msgspec
 from gatevault.core.consent import stamp
 from gatevault.core.errors import ConfigError, StateError, StoreError, StoreFullError
 from gatevault.core.provisioning.config import config_text
+from gatevault.core.provisioning.questions import AnswerError
 from gatevault.service.clock import TrustedClock
 from gatevault.service.config import hardware, load_board
 from gatevault.service.making import make_state
@@ -81,9 +82,11 @@ def check_camera(uri: str, bench: bool) -> None:
         return
     if not Path(place).exists():
         there = ", ".join(str(path) for path in sorted(Path("/dev").glob("video*"))) or "none"
-        raise ValueError(f"{place} is not there (cameras here: {there})")
+        raise AnswerError(f"{place} is not there (cameras here: {there})", f"{place} 不存在（现有：{there}）")
     if not os.access(place, os.R_OK | os.W_OK):
-        raise ValueError(f"{place} is not open to this user: see hardware/udev")
+        raise AnswerError(
+            f"{place} is not open to this user: see hardware/udev", f"{place} 无访问权限，见 hardware/udev"
+        )
 
 
 def make(root: Path, answers: Mapping[str, Any], passphrase: memoryview | None, *, bench: bool) -> Device:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Final
 
 from gatevault.core.board import Board
@@ -31,11 +32,12 @@ def try_parts(board: Board, wedge: Sequence[str], talk: Talk, *, bench: bool) ->
     """Every part of this board to what became of its test; a part that the board has not is left out."""
     parts = [part for part in (*OUTPUTS, *INPUTS) if fitted(board, part, bench=bench, wedge=bool(wedge))]
     tested = dict.fromkeys(parts, Verdict.SKIP.value)
-    wanted = [part for part in parts if talk.wants(f"tests.{part}", "test-now", part=_name(talk, part))]
-    if not wanted:
-        return tested
-    with workbench(board, bench=bench) as pins:
-        for part in wanted:
+    with ExitStack() as stack:
+        pins: Workbench | None = None
+        for part in parts:
+            if not talk.wants(f"tests.{part}", "test-now", part=_name(talk, part)):
+                continue
+            pins = pins or stack.enter_context(workbench(board, bench=bench))
             verdict = Verdict.AGAIN
             while verdict is Verdict.AGAIN:
                 verdict = _test(pins, part, wedge, talk, bench=bench)

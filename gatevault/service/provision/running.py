@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,8 @@ from typing import Any, Final
 import msgspec
 
 from gatevault.core import control
-from gatevault.core.errors import DaemonDownError, GateVaultError
+from gatevault.core.aiming import Advice, Sighting
+from gatevault.core.errors import ConflictError, DaemonDownError, GateVaultError
 from gatevault.core.site import SiteKind
 from gatevault.service.client import ask
 from gatevault.service.installer_key import key_file, signed
@@ -96,6 +98,40 @@ def seeing(root: Path, limit_s: float = START_S) -> bool:
     return False
 
 
+def unlock(root: Path, passphrase: memoryview, talk: Talk) -> None:
+    """Open a vault whose passphrase was just typed, for the first time."""
+    with contextlib.suppress(ConflictError):  # it is open already
+        ask(root, control.VaultUnlock(passphrase), lambda text: None)
+    talk.say("unlocked")
+
+
+class _EnoughError(Exception):
+    """Enter was pressed: the aim is good enough."""
+
+
+class _Watch:
+    """Hears the look and counts along, for the person who ends it before its time."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self._counts: Counter[str] = Counter()
+        self._last: dict[str, Any] | None = None
+
+    def __call__(self, text: str) -> None:
+        with contextlib.suppress(msgspec.DecodeError):
+            sighting = msgspec.json.decode(text, type=Sighting)
+            self._last = msgspec.to_builtins(sighting)
+            self._counts[sighting.advice.value] += 1
+        self._talk.progress(text)
+        if self._talk.watched(0.0):
+            raise _EnoughError
+
+    def seen(self) -> dict[str, Any]:
+        """As `aiming.aim` answers, of the frames that were shown."""
+        frames = self._counts.total()
+        return {"frames": frames, "good": self._counts[Advice.GOOD.value], "last": self._last}
+
+
 def aim(root: Path, talk: Talk, seconds: int, camera: str | None) -> dict[str, Any] | None:
     """Aim the camera through the daemon; what was seen in numbers, None where nothing was."""
     try:
@@ -103,7 +139,11 @@ def aim(root: Path, talk: Talk, seconds: int, camera: str | None) -> dict[str, A
             talk.say("aim-failed", why=ask(root, control.Status(), lambda text: None)["vision"].get("reason", "-"))
             return None
         command = signed(control.Aim(seconds, camera), key_file(root, None))
-        seen = ask(root, command, talk.progress)
+        watch = _Watch(talk)
+        try:
+            seen = ask(root, command, watch)
+        except _EnoughError:  # the connection is closed, and with it the camera
+            seen = watch.seen()
     except GateVaultError as error:
         talk.say("aim-failed", why=error)
         return None
