@@ -50,8 +50,8 @@ class Schematic(contextlib.AbstractContextManager["Schematic"]):
 
     def told(self, sighting: Sighting) -> list[str]:
         """Numbers, then what to do."""
-        exposure = "-" if sighting.exposure is None else f"{sighting.exposure:.2f}"
+        exposure = "-" if sighting.exposure is None else f"{sighting.exposure} %"
         numbers = word(
-            "aim-numbers", self._language, width=sighting.width, light=f"{sighting.light:.2f}", exposure=exposure
+            "aim-numbers", self._language, width=sighting.width, light=f"{sighting.light} %", exposure=exposure
         )
         return [numbers, "> " + word(f"aim-{sighting.advice}", self._language)]

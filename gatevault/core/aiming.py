@@ -48,16 +48,17 @@ CENTRE: Final = (0.25, 0.75)
 
 
 class Sighting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One moment of aiming: numbers alone. `box`: left, top, right, bottom as shares of the picture."""
+    """One moment of aiming: whole numbers alone. `size` and `width` in pixels, `light` and `exposure` in percent,
+    `box` (left, top, right, bottom) in thousandths of the picture."""
 
     frame: int
     size: tuple[int, int]
-    light: float
+    light: int
     advice: Advice
-    box: tuple[float, float, float, float] | None = None
+    box: tuple[int, int, int, int] | None = None
     width: int = 0
-    exposure: float | None = None
-    sharpness: float | None = None
+    exposure: int | None = None
+    sharpness: int | None = None
 
 
 def of_hint(hint: Hint) -> Advice:
@@ -78,7 +79,7 @@ def drawn(sighting: Sighting | None) -> list[str]:
     """The schematic: a frame of ROWS + 2 lines with the face's box in it. Plain characters, no picture."""
     inside = [[" "] * COLUMNS for _ in range(ROWS)]
     if sighting is not None and sighting.box is not None:
-        left, top, right, bottom = (min(1.0, max(0.0, share)) for share in sighting.box)
+        left, top, right, bottom = (min(1.0, max(0.0, share / 1_000)) for share in sighting.box)
         x0, x1 = int(left * (COLUMNS - 1)), int(right * (COLUMNS - 1))
         y0, y1 = int(top * (ROWS - 1)), int(bottom * (ROWS - 1))
         for y in range(y0, y1 + 1):

@@ -32,11 +32,13 @@ class _Sights:
         if sight.box is not None:
             left, top, right, bottom = sight.box
             across, down = sight.size
-            box, width = (left / across, top / down, right / across, bottom / down), right - left
-            advice = of_place(box, self._settings)
-        self.now = Sighting(sight.frame, sight.size, round(sight.light, 3), advice, box, width)
+            shares = (left / across, top / down, right / across, bottom / down)
+            left_, top_, right_, bottom_ = (round(1_000 * share) for share in shares)
+            box, width = (left_, top_, right_, bottom_), right - left
+            advice = of_place(shares, self._settings)
+        self.now = Sighting(sight.frame, sight.size, round(100 * sight.light), advice, box, width)
         if quality is not None:
-            exposure, sharpness = round(quality.exposure, 3), round(quality.sharpness, 1)
+            exposure, sharpness = round(100 * quality.exposure), round(quality.sharpness)
             self.now = msgspec.structs.replace(self.now, exposure=exposure, sharpness=sharpness)
             self.counts[advice] += 1
 
@@ -44,7 +46,7 @@ class _Sights:
         advice = of_hint(empty.hint)
         self.counts[advice] += 1
         if self.now is None or self.now.frame != empty.frame:  # a broken frame, or several faces: no box was told
-            self.now = Sighting(empty.frame, (0, 0), 0.0, advice)
+            self.now = Sighting(empty.frame, (0, 0), 0, advice)
         else:
             self.now = msgspec.structs.replace(self.now, advice=advice)
 

@@ -11,13 +11,13 @@ from gatevault.core.provisioning.words import Language, word
 from gatevault.core.settings import LookSettings
 from gatevault.core.wire import Hint
 
-share = st.floats(-0.5, 1.5, allow_nan=False)
+share = st.integers(-500, 1_500)
 
 
 @given(st.tuples(share, share, share, share))
-def test_any_box_is_drawn_inside_the_frame(box: tuple[float, float, float, float]) -> None:
+def test_any_box_is_drawn_inside_the_frame(box: tuple[int, int, int, int]) -> None:
     left, top, right, bottom = min(box[0], box[2]), min(box[1], box[3]), max(box[0], box[2]), max(box[1], box[3])
-    lines = drawn(Sighting(1, (640, 480), 0.5, Advice.GOOD, (left, top, right, bottom)))
+    lines = drawn(Sighting(1, (640, 480), 50, Advice.GOOD, (left, top, right, bottom)))
     assert len(lines) == ROWS + 2
     assert {len(line) for line in lines} == {COLUMNS + 2}
     assert COLUMNS + 2 <= 40
@@ -25,7 +25,7 @@ def test_any_box_is_drawn_inside_the_frame(box: tuple[float, float, float, float
 
 
 def test_nobody_is_an_empty_frame() -> None:
-    assert not any("#" in line for line in [*drawn(None), *drawn(Sighting(1, (640, 480), 0.5, Advice.NOBODY))])
+    assert not any("#" in line for line in [*drawn(None), *drawn(Sighting(1, (640, 480), 50, Advice.NOBODY))])
 
 
 def test_where_a_face_stands_is_told() -> None:

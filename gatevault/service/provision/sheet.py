@@ -133,7 +133,7 @@ def _aim(seen: Provisioned) -> str:
         return "not done 未做"
     last = seen.aim.get("last") or {}
     told = f"{seen.aim['good']} of {seen.aim['frames']} frames good 良好, {seen.aimed_at}"
-    return told + (f"; face 脸宽 {last['width']} px, light 亮度 {last['light']}" if last else "")
+    return told + (f"; face 脸宽 {last['width']} px, light 亮度 {last['light']} %" if last else "")
 
 
 def _record(record: dict[str, str] | None, *names: str) -> str:
