@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +14,8 @@ from gatevault.cli.doctor import doctor
 from gatevault.cli.ledger import ledger
 from gatevault.cli.models import models
 from gatevault.cli.output import DEFAULT, Json, State, answer, do, plain_errors
+from gatevault.cli.provision import provision
+from gatevault.cli.site import absolute, installer, site
 from gatevault.core import control
 from gatevault.core.liveness import Tier
 from gatevault.service.making import make_state
@@ -40,6 +41,9 @@ app.add_typer(door, name="door")
 app.add_typer(ledger, name="ledger")
 app.add_typer(clock, name="clock")
 app.command()(doctor)
+app.add_typer(site, name="site")
+app.add_typer(installer, name="installer")
+app.command()(provision)
 lab.register(app)
 
 
@@ -101,7 +105,7 @@ def enrol(
     """Take captures of a resident who has consented, and seal them."""
     with plain_errors(as_json):
         resident = people.resident_id(resident)
-    do(state, as_json, control.Enrol(resident, _absolute(camera), tap, another))
+    do(state, as_json, control.Enrol(resident, absolute(camera), tap, another))
 
 
 @app.command()
@@ -118,7 +122,7 @@ def walk_up(
     as_json: Json = False,
 ) -> None:
     """Bench only: act as the presence sensor. A recorded presentation is `--camera file:attack.npz`."""
-    do(state, as_json, control.WalkUp(_absolute(camera), tier))
+    do(state, as_json, control.WalkUp(absolute(camera), tier))
 
 
 @app.command()
@@ -144,14 +148,6 @@ def door_unlock(state: State = DEFAULT, as_json: Json = False) -> None:
 def door_lock(state: State = DEFAULT, as_json: Json = False) -> None:
     """End `door unlock`."""
     do(state, as_json, control.DoorLock())
-
-
-def _absolute(camera: str | None) -> str | None:
-    """The daemon runs elsewhere: a bench picture's path is made absolute here."""
-    kind, colon, place = (camera or "").partition(":")
-    if camera is None or not colon or kind not in ("file", "dir"):
-        return camera
-    return f"{kind}:{Path(place).absolute()}"
 
 
 def main() -> None:

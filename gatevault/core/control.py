@@ -16,6 +16,7 @@ from gatevault.core.consent import KeyMode
 from gatevault.core.jcs import MAX_INTEGER
 from gatevault.core.liveness import Tier
 from gatevault.core.passphrase import MAX_BYTES
+from gatevault.core.site import Day, Line, SiteKind
 from gatevault.core.wire import Message
 
 Name = Annotated[str, Meta(min_length=1, max_length=120)]
@@ -171,6 +172,60 @@ class ClockSet(Message, frozen=True, tag="clock-set"):
     far: bool = False
 
 
+class _Installers(_Private, frozen=True, kw_only=True):
+    """What an installer may ask; signed by their key (`service.installer_key`), at CLOCK_MONOTONIC `mono_ms`.
+
+    A signature and not the key travels. Without one it is an admin who asks, who may not ask for everything.
+    """
+
+    mono_ms: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
+    signature: Annotated[str, Meta(pattern=r"^([0-9a-f]{128})?\Z")] = ""
+
+
+class SiteShow(Message, frozen=True, tag="site-show"):
+    """What is recorded of this place, and whether an installer is admitted."""
+
+
+class SiteRecord(_Installers, frozen=True, tag="site-record"):
+    """Either record of `core.site`: `by` and `document` belong to an assessment, `text` and `where` to a sign."""
+
+    kind: SiteKind
+    date: Day
+    by: Line | None = None
+    document: Line | None = None
+    text: Line | None = None
+    where: Line | None = None
+
+
+class SiteRevoke(Message, frozen=True, tag="site-revoke"):
+    """Faces are off from now on."""
+
+    kind: SiteKind
+
+
+class InstallerAdmit(Message, frozen=True, tag="installer-admit"):
+    """By an admin: this public key is the installer's from now on, in place of any other."""
+
+    public: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+
+class InstallerEnd(Message, frozen=True, tag="installer-end"):
+    """The handover: no installer's key counts from now on."""
+
+
+class Aim(_Installers, frozen=True, tag="aim"):
+    """Look for at most so many seconds; each progress is a `core.aiming.Sighting` in JSON. `camera`: bench only."""
+
+    seconds: Annotated[int, Meta(ge=1, le=60)] = 60
+    camera: Uri | None = None
+
+
+class PartTest(_Installers, frozen=True, tag="part-test"):
+    """One pulse of the relay, or each light in turn, of the running gate."""
+
+    part: Annotated[str, Meta(pattern=r"^(relay|lights)\Z")]
+
+
 class WalkUp(Message, frozen=True, tag="walk-up"):
     """Bench only: the presence sensor. `tier` in place of the configured one."""
 
@@ -211,6 +266,13 @@ Command = (
     | LedgerVerify
     | LedgerExport
     | ClockSet
+    | SiteShow
+    | SiteRecord
+    | SiteRevoke
+    | InstallerAdmit
+    | InstallerEnd
+    | Aim
+    | PartTest
     | WalkUp
     | Tap
 )

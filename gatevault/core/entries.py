@@ -55,6 +55,11 @@ class EntryType(StrEnum):
     CLOCK_STEPPED = "clock-stepped"
     CLOCK_SET = "clock-set"
     PAYLOADS_ERASED = "payloads-erased"
+    SITE_RECORDED = "site-recorded"
+    SITE_REVOKED = "site-revoked"
+    INSTALLER_ADMITTED = "installer-admitted"
+    INSTALLER_ACTED = "installer-acted"
+    INSTALLER_ENDED = "installer-ended"
 
 
 class Keep(StrEnum):

@@ -121,6 +121,12 @@ class ConsentError(GateVaultError):
     code = "no-consent"
 
 
+class NotRecordedError(GateVaultError):
+    """Faces are off: the impact assessment or the sign at the gate is not recorded."""
+
+    code = "not-recorded"
+
+
 class NotFoundError(GateVaultError):
     """No such resident, card or record."""
 

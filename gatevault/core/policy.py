@@ -22,6 +22,8 @@ class Request:
     hours_open: bool
     standing: Standing
     """The standing of the resident's consent; matters to the face alone."""
+    recorded: bool
+    """Whether impact assessment and sign are recorded (`core.site`); matters to the face alone."""
 
 
 Rule = Callable[[Request], Reason | None]
@@ -35,8 +37,12 @@ def consent_live(request: Request) -> Reason | None:
     return None if request.standing is Standing.LIVE else Reason.NO_CONSENT
 
 
+def site_recorded(request: Request) -> Reason | None:
+    return None if request.recorded else Reason.NOT_RECORDED
+
+
 CARD_RULES: Final[tuple[Rule, ...]] = (within_hours,)
-FACE_RULES: Final[tuple[Rule, ...]] = (*CARD_RULES, consent_live)
+FACE_RULES: Final[tuple[Rule, ...]] = (*CARD_RULES, site_recorded, consent_live)
 
 
 def decide(request: Request, rules: Sequence[Rule], reason: Reason) -> Decision:

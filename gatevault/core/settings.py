@@ -141,6 +141,13 @@ class BackupSettings(_Section, frozen=True):
     """Public half of a recovery key: backups are for it alone. Empty: each command names one."""
 
 
+class SiteSettings(_Section, frozen=True):
+    """What must be recorded of this place before faces count."""
+
+    on_bench: bool = False
+    """A bench asks for impact assessment and sign as a gate does. A gate asks always, whatever this says."""
+
+
 class Settings(_Section, frozen=True):
     """The whole `config.toml`."""
 
@@ -156,3 +163,4 @@ class Settings(_Section, frozen=True):
     retention: RetentionSettings = RetentionSettings()
     keys: KeySettings = KeySettings()
     backup: BackupSettings = BackupSettings()
+    site: SiteSettings = SiteSettings()

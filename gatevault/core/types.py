@@ -42,6 +42,8 @@ class Reason(StrEnum):
     BAD_FRAME = "bad-frame"
     NOT_LIVE = "not-live"
     USE_CARD = "use-card"
+    NOT_RECORDED = "not-recorded"
+    """Impact assessment or sign at the gate: faces are off until both are recorded (`core.site`)."""
     NO_CONSENT = "no-consent"
     SUSPENDED = "suspended"
     VAULT_LOCKED = "vault-locked"

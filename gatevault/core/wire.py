@@ -69,6 +69,8 @@ class Hello(Message, frozen=True, tag="hello"):
 class Purpose(StrEnum):
     ACCESS = "access"
     ENROL = "enrol"
+    AIM = "aim"
+    """For the installer: where a face stands and how it is lit. No vector is computed."""
 
 
 class Look(Message, frozen=True, tag="look"):
@@ -164,12 +166,24 @@ class FaceSeen(Message, frozen=True, tag="face"):
             raise ProtocolError(f"vision sent an impossible face ({error}): the look is ended.") from None
 
 
+class Sight(Message, frozen=True, tag="sight"):
+    """What a look for AIM tells of one frame: its size, its mean grey (0 to 1), the nearest face, if there is one,
+    and that face's quality where it would do for a look."""
+
+    nonce: Nonce
+    frame: Count
+    size: tuple[Count, Count]
+    light: Annotated[float, Meta(ge=0.0, le=1.0)]
+    box: tuple[int, int, int, int] | None = None
+    quality: Quality | None = None
+
+
 class Hint(StrEnum):
     """Why a frame gave no scan."""
 
     NO_FACE = "no-face"
     SEVERAL_FACES = "several-faces"
-    """At enrolment alone: at the gate a second face of like size ends the look."""
+    """At enrolment and aiming alone: at the gate a second face of like size ends the look."""
     COME_CLOSER = "come-closer"
     TOO_DARK = "too-dark"
     TOO_BRIGHT = "too-bright"
@@ -228,7 +242,7 @@ class LookDone(Message, frozen=True, tag="done"):
 
 
 ToVision = Hello | Look | Asked | Driven | Stop
-FromVision = Ready | Unfit | CameraOpen | Begin | FaceSeen | FrameEmpty | LookDone
+FromVision = Ready | Unfit | CameraOpen | Begin | FaceSeen | Sight | FrameEmpty | LookDone
 
 M = TypeVar("M")
 

@@ -98,6 +98,10 @@ class Indicator:
         if on:
             self._show(TURN[side])
 
+    def drive(self, role: str, on: bool) -> None:
+        """One part alone, by its role in the profile: for whoever tests the wiring. Nothing where there is none."""
+        self._steady(role, on)
+
     def granted(self) -> None:
         self._show(GRANTED)
 

@@ -33,6 +33,7 @@ from gatevault.service.eyes import Eyes
 from gatevault.service.faces import Faces
 from gatevault.service.journal import Journal
 from gatevault.service.liveness import Liveness
+from gatevault.service.site import Site
 from gatevault.service.storage import StorageThread
 from gatevault.service.stores import Stores
 
@@ -95,6 +96,7 @@ class Access:
         schedule: Schedule,
         matching: MatchSettings,
         liveness: Liveness,
+        site: Site,
     ) -> None:
         self._stores = stores
         self._storage = storage
@@ -107,6 +109,7 @@ class Access:
         self._schedule = schedule
         self._matching = matching
         self._liveness = liveness
+        self._site = site
         self._taps = TapCounter()
         self._waiting: dict[str, asyncio.Future[str]] = {}
         self._release: asyncio.TimerHandle | None = None
@@ -118,6 +121,9 @@ class Access:
     async def face(self, camera: str | None = None, tier: Tier | None = None) -> Passage:
         """Somebody asks to enter by face: `camera` and `tier` override the configured ones, on a bench."""
         began = time.monotonic_ns()
+        if off := self._site.faces_off():
+            self._lights.refused()
+            return Passage(deny(Reason.NOT_RECORDED), False, _since(began), 0, off)
         refusal = self._lost() or self._locked() or await self._blind() or self._nobody()
         if refusal is not None:
             self._lights.refused()
@@ -235,6 +241,8 @@ class Access:
             return Passage(deny(Reason.FAULT), False, _since(began), frames, str(error))
         except TimeoutError:
             decision = deny(Reason.FAULT)
+        if decision.granted and self._site.faces_off():  # revoked this very moment
+            decision = deny(Reason.NOT_RECORDED)
         # The consent may have been withdrawn by a tap while the ledger was written.
         if decision.granted and self._faces.standing(match.resident) is not Standing.LIVE:
             decision = deny(Reason.NO_CONSENT)
@@ -304,7 +312,7 @@ class Access:
     def _request(self, resident: str, standing: Standing) -> policy.Request:
         """Hours that cannot be told are open: a gate must not shut people out, or in, for a flat battery."""
         hours_open = self._clock.lost or self._schedule.open_at(*self._clock.local_minute())
-        return policy.Request(resident, hours_open, standing)
+        return policy.Request(resident, hours_open, standing, not self._site.faces_off())
 
     async def _carry_out(self, decision: Decision, resident: str, began: int, frames: int) -> Passage:
         moved = decision.granted and self._doorway.grant()

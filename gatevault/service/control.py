@@ -34,7 +34,13 @@ COMMANDER: Final[ContextVar[Peer]] = ContextVar("COMMANDER")
 """Who gave the command that is being handled, as the kernel says: for entries that name them."""
 
 Say = Callable[[str], None]
+"""Tells the person at the terminal something while the command runs."""
 Handler = Callable[[Any, Say], Awaitable[dict[str, Any]]]
+
+
+def hung_up(say: Say) -> bool:
+    """Whether the terminal that asked is gone, for what need not go on without it."""
+    return isinstance(say, _Voice) and say.gone
 
 
 class _Connection(asyncio.BufferedProtocol):
@@ -102,6 +108,20 @@ class _Connection(asyncio.BufferedProtocol):
         self._frames.wipe()
 
 
+class _Voice:
+    """What a handler says to its peer."""
+
+    def __init__(self, peer: _Connection) -> None:
+        self._peer = peer
+
+    def __call__(self, text: str) -> None:
+        self._peer.send(wire.pack(control.Progress(text)))
+
+    @property
+    def gone(self) -> bool:
+        return self._peer.gone.done()
+
+
 class ControlServer:
     """Serves commands on a Unix socket."""
 
@@ -133,7 +153,7 @@ class ControlServer:
             command = await self._admitted(peer)
             handler = self._handlers[type(command)]
             COMMANDER.set(peer.who())  # this task serves this connection alone
-            body = await handler(command, lambda text: peer.send(wire.pack(control.Progress(text))))
+            body = await handler(command, _Voice(peer))
             return wire.pack(control.Answer(body))
         except GateVaultError as error:
             return wire.pack(control.Failure(error.code, str(error)[:1000]))

@@ -11,13 +11,20 @@ from gatevault.core import wire
 from gatevault.core.capture import Guide, Pose, agree
 from gatevault.core.consent import KeyMode, Receipt
 from gatevault.core.entries import EntryType
-from gatevault.core.errors import ConsentError, DuplicateError, EnrolmentError, VisionDownError
+from gatevault.core.errors import (
+    ConsentError,
+    DuplicateError,
+    EnrolmentError,
+    NotRecordedError,
+    VisionDownError,
+)
 from gatevault.core.settings import EnrolmentSettings
 from gatevault.core.types import Scan, is_long_secret
 from gatevault.service.eyes import Eyes, LookEvent
 from gatevault.service.house import House
 from gatevault.service.own_taps import TOO_SHORT, OwnTaps
 from gatevault.service.sealed_faces import fingerprint
+from gatevault.service.site import Site
 from gatevault.vault.keys import Secret, holder_key
 from gatevault.vault.record import Captures
 from gatevault.vault.registry import TodoKind
@@ -29,10 +36,11 @@ PATIENCE_S: Final = 12.0
 class Enrolment:
     """Runs on the event loop; the disk work goes to the storage thread."""
 
-    def __init__(self, house: House, eyes: Eyes, taps: OwnTaps) -> None:
+    def __init__(self, house: House, eyes: Eyes, taps: OwnTaps, site: Site) -> None:
         self._house = house
         self._eyes = eyes
         self._taps = taps
+        self._site = site
 
     async def enrol(
         self, resident: str, camera: str | None, tap: str | None, another: bool, say: Callable[[str], None]
@@ -41,9 +49,12 @@ class Enrolment:
 
         For a holder-key consent their card is read first; `tap` stands for it on a bench. The camera stays shut
         unless the consent lives and the vault is open. `another`: an admin saw that this is not the resident whom
-        they resemble. ConsentError, VaultLockedError, EnrolmentError, DuplicateError, VisionDownError, StoreError.
+        they resemble. NotRecordedError, ConsentError, VaultLockedError, EnrolmentError, DuplicateError,
+        VisionDownError, StoreError.
         """
         house = self._house
+        if off := self._site.faces_off():
+            raise NotRecordedError(f"Nobody is enrolled ({off}): record it with `gatevault site record`.")
         house.check_writable()
         house.stores.need_open_vault()
         await house.storage.run(house.stores.need_registry().resident, resident)

@@ -39,7 +39,7 @@ CHALLENGE_MS: Final = {
 }
 """What a challenge adds to a look's limit: itself, and the frames that follow it."""
 
-LookEvent = Scan | wire.FrameEmpty | wire.CameraOpen | wire.Begin | wire.LookDone
+LookEvent = Scan | wire.Sight | wire.FrameEmpty | wire.CameraOpen | wire.Begin | wire.LookDone
 
 
 class _Connection(asyncio.BufferedProtocol):
@@ -60,6 +60,7 @@ class _Connection(asyncio.BufferedProtocol):
         """Whether a face of this look may not be told yet: it has not been asked."""
         self.begun = False
         """Whether its challenge was begun."""
+        self.purpose = wire.Purpose.ACCESS
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -98,6 +99,8 @@ class _Connection(asyncio.BufferedProtocol):
             if not self.owes_challenge or self.begun:
                 raise ProtocolError("vision asked for a challenge that it does not need: the look is ended.")
             self.begun = True
+        if isinstance(message, wire.FaceSeen) and self.purpose is wire.Purpose.AIM:
+            raise ProtocolError("vision sent a face that nobody asked for: the look is ended.")
         if isinstance(message, wire.FaceSeen):
             if self.owes_challenge:
                 raise ProtocolError("vision sent a face before its challenge was over: the look is ended.")
@@ -247,10 +250,13 @@ class Eyes:
         camera: str | None,
         tier: Tier = Tier.OFF,
         same_person: float | None = None,
+        *,
+        aim_s: int = 0,
     ) -> AsyncIterator[AsyncIterator[LookEvent]]:
         """One look; iterate its events, the last of which is `LookDone`. Leaving early stops it.
 
-        `tier`: what a face must show before vision tells of it; the look's challenge is put meanwhile.
+        `tier`: what a face must show before vision tells of it; the look's challenge is put meanwhile. `aim_s`: the
+        limit of a look for AIM, in seconds.
         ConflictError where a look is under way; VisionDownError where vision is away, dies or hangs;
         DeviceError where the privacy light cannot be lit.
         """
@@ -263,7 +269,7 @@ class Eyes:
             )
         if self.looking:
             raise ConflictError("The camera is looking already: wait for that look to end.")
-        nonce = self._begin(connection, purpose, trigger_ns, camera, tier, same_person)
+        nonce = self._begin(connection, purpose, trigger_ns, camera, tier, same_person, aim_s)
         asking = Asking(tier, self._lights, lambda light: connection.tell(nonce, light), connection.challenged)
         try:
             yield _events(connection, asking)
@@ -285,16 +291,18 @@ class Eyes:
         camera: str | None,
         tier: Tier,
         same_person: float | None,
+        aim_s: int,
     ) -> str:
         settings = self.hello.look
         limit_ms = settings.enrol_limit_ms if purpose is wire.Purpose.ENROL else settings.limit_ms
-        limit_ms += CHALLENGE_MS[tier]
+        limit_ms = 1_000 * aim_s if purpose is wire.Purpose.AIM else limit_ms + CHALLENGE_MS[tier]
         is_file = (camera or self.hello.camera).startswith("file:")
         patience_ms = GRACE_MS + (max(limit_ms, LONGEST_FILE_MS) if is_file else limit_ms)
         nonce = secrets.token_hex(16)
         self._on_camera(True)  # first: without its light the camera stays shut
         connection.events = asyncio.Queue()
         connection.nonce, connection.heard = nonce, True
+        connection.purpose = purpose
         connection.last_frame = connection.last_face = -1
         connection.bad_frames = 0
         connection.begun = False

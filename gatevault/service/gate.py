@@ -41,6 +41,7 @@ from gatevault.service.erasure import Erasure
 from gatevault.service.eyes import Eyes
 from gatevault.service.faces import CHUNK, Faces
 from gatevault.service.house import House
+from gatevault.service.installer import Installer
 from gatevault.service.journal import Journal
 from gatevault.service.keykeeper import KeyKeeper
 from gatevault.service.liveness import Liveness
@@ -50,6 +51,7 @@ from gatevault.service.own_taps import OwnTaps
 from gatevault.service.panel import Panel
 from gatevault.service.people import People
 from gatevault.service.retention import Retention
+from gatevault.service.site import Site, SiteDesk
 from gatevault.service.storage import StorageThread
 from gatevault.service.stores import Stores
 from gatevault.service.vision_process import VisionProcess
@@ -111,6 +113,7 @@ class Gate:
             on_hung=self.vision.kill if self.vision else lambda: None,
         )
         schedule = parse(self.settings.schedule.hours)
+        self.site = Site(stores, required=not device.bench or self.settings.site.on_bench)
         self.access = Access(
             stores,
             self.storage,
@@ -123,12 +126,15 @@ class Gate:
             schedule,
             self.settings.matching,
             self.liveness,
+            self.site,
         )
         self.house = House(stores, self.storage, self.clock, self.journal, self.faces, self.settings)
         self.erasure = Erasure(self.house)
         self.retention = Retention(self.house)
         taps = OwnTaps(self.access, device.bench)
-        self.enrolment = Enrolment(self.house, self.eyes, taps)
+        self.enrolment = Enrolment(self.house, self.eyes, taps, self.site)
+        self.site_desk = SiteDesk(self.house, self.site)
+        self.installer = Installer(self.house, self.eyes, self.doorway, self.panel, self.board)
         self.people = People(self.house, taps)
         self.backup = Backup(self.house)
         self.keys = KeyKeeper(self.house, self._open_gallery)

@@ -79,6 +79,20 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
     async def notice(c: control.Notice, say: Say) -> dict[str, Any]:
         return people.notice(c.language)
 
+    async def site_record(c: control.SiteRecord, say: Say) -> dict[str, Any]:
+        if c.signature:
+            gate.installer.check(c)
+        return await gate.site_desk.record(c, "installer" if c.signature else "admin")
+
+    async def aim(c: control.Aim, say: Say) -> dict[str, Any]:
+        if c.camera is not None and not gate.stores.device.bench:
+            raise BenchOnlyError("--camera belongs to a bench: a gate is aimed by the camera of its config.toml.")
+        return await gate.installer.aim(c, say)
+
+    async def test_part(c: control.PartTest, say: Say) -> dict[str, Any]:
+        gate.installer.check(c)
+        return await gate.installer.test(c.part)
+
     async def backup_page(c: control.BackupPage, say: Say) -> dict[str, Any]:
         return gate.backup.page(c.sha256, c.start)
 
@@ -111,6 +125,13 @@ def handlers(gate: Gate) -> dict[type[wire.Message], Handler]:
         control.LedgerVerify: lambda c, say: verify(gate.stores, gate.storage, c.anchor),
         control.LedgerExport: ledger_export,
         control.ClockSet: clock_set,
+        control.SiteShow: lambda c, say: gate.site_desk.show(),
+        control.SiteRecord: site_record,
+        control.SiteRevoke: lambda c, say: gate.site_desk.revoke(c.kind),
+        control.InstallerAdmit: lambda c, say: gate.installer.admit(c.public),
+        control.InstallerEnd: lambda c, say: gate.installer.end(),
+        control.Aim: aim,
+        control.PartTest: test_part,
     }
 
 

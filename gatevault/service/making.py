@@ -15,10 +15,12 @@ import msgspec
 from gatevault.core.consent import stamp
 from gatevault.core.entries import EntryType
 from gatevault.core.errors import StateError
+from gatevault.core.site import InstallerRow
 from gatevault.service.clock import TrustedClock
 from gatevault.service.models import make_folder
 from gatevault.service.state import FORMAT, NO_OPTIONS, Device, KeyOptions, StateLock, StatePaths, open_vault
 from gatevault.vault.files import sync_directory, write_new
+from gatevault.vault.installer import make_installer_key
 from gatevault.vault.keys import HouseKeys
 from gatevault.vault.ledger import Ledger
 from gatevault.vault.providers.file import FileKeyProvider
@@ -68,8 +70,13 @@ def make_state(
     board: str | None,
     options: KeyOptions = NO_OPTIONS,
     tcti: str | None = None,
+    config: str | None = None,
+    installer: bool = False,
 ) -> Device:
     """Make a state in `root`, which must be absent or empty; `keys` names the key provider.
+
+    `config`: the whole of `config.toml`, in place of what `name`, `board` and `tcti` make. `installer`: draw the
+    installer's key, and admit them (`core.site`).
 
     Raises StateError where something is there already; nothing half-made is left behind.
     """
@@ -82,17 +89,23 @@ def make_state(
             gate="" if bench else _REAL_GATE,
             enrolment=_BENCH_ENROLMENT if bench else "",
         )
-        write_new(paths.config, (text + (_TPM.format(tcti=_plain(tcti)) if tcti else "")).encode(), 0o640)
+        text += _TPM.format(tcti=_plain(tcti)) if tcti else ""
+        write_new(paths.config, (config or text).encode(), 0o640)
         house_key = FileKeyProvider(paths.house_key)
         house_key.create()
         house = HouseKeys.derive(house_key.load())
         registry = Registry(paths.registry, device.device, house)
         registry.set_check()
-        registry.close()
         ledger = Ledger(paths.ledger, device.device, house)
         clock = TrustedClock(None)
-        first = {"time": stamp(clock.now()), "device": device.device, "bench": bench, "keys": keys}
+        now = stamp(clock.now())
+        first = {"time": now, "device": device.device, "bench": bench, "keys": keys}
         ledger.append(clock.moment(), EntryType.STATE_MADE, first)
+        if installer:
+            row = InstallerRow(make_installer_key(paths.installer_key), now)
+            registry.set_installer(msgspec.to_builtins(row))
+            ledger.append(clock.moment(), EntryType.INSTALLER_ADMITTED, {"time": now})
+        registry.close()
         ledger.close()
 
     build_aside(root, device, fill, keys, options)

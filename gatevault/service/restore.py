@@ -139,6 +139,7 @@ def _carry_on(
     registry.remove_cards(news.cards if news else ())
     ended = _ended(registry, news, stamp(clock.now()))
     registry.put_receipts(ended)
+    registry.clear_site()  # another place, or another time: faces are off until both are recorded anew
     doubtful = news is None or news.unclear > 0
     payload = {"time": stamp(clock.now()), "backup": made, "later": news is not None, "templates": 0}
     payload |= {"consents_ended": len(ended), "all_consents_ended": doubtful}

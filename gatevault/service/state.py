@@ -3,7 +3,8 @@
 config.toml      settings                          keys/vault.ring  epoch keys, sealed by the key provider
 device.json      device id, bench flag             keys/vault.*     what the key provider keeps here
 vault.db         sealed templates                  keys/house.key   cards, registry, ledger
-registry.db      residents, receipts, cards        cards.snapshot   cards, if the registry is damaged
+registry.db      residents, receipts, cards        keys/installer.key  the installer's, until the handover
+provisioned.json what the wizard tested            cards.snapshot   cards, if the registry is damaged
                                                    run/             sockets, on a bench
 ledger.db        what happened                     bench/pins.jsonl the mock pins' edges, on a bench
 models/          the networks' files, which vision reads
@@ -85,6 +86,14 @@ class StatePaths:
     @property
     def ring(self) -> Path:
         return self.keys / "vault.ring"
+
+    @property
+    def installer_key(self) -> Path:
+        return self.keys / "installer.key"
+
+    @property
+    def provisioned(self) -> Path:
+        return self.root / "provisioned.json"
 
     @property
     def models(self) -> Path:

@@ -21,6 +21,7 @@ def report(gate: Gate) -> dict[str, Any]:
         "vision": _vision(gate),
         "vault": _vault(gate),
         "liveness": gate.liveness.report(),
+        "site": gate.site.report(),
         "matching": _matching(gate),
         "registry": _store(gate, "registry") | {"residents": len(gate.stores.people)},
         "cards": _store(gate, "cards") | {"count": len(gate.stores.cards)},

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gatevault.core.consent import Receipt, stamp
 from gatevault.core.errors import GateVaultError, RecordRefusedError, StoreError, VaultLockedError, WrongKeyError
@@ -73,6 +73,8 @@ class Stores:
         self.ledger: Ledger | None = None
         self.cards: dict[bytes, str] = {}
         self.people: dict[str, Person] = {}
+        self.site: dict[str, Any] = {}
+        """What is recorded of the place, and its installer, by kind."""
         self.latest: datetime | None = None
         """The time of the ledger's last entry: no clock may say less."""
         self.faults: dict[str, GateVaultError] = {}
@@ -197,6 +199,7 @@ def _open_registry(stores: Stores) -> None:
     try:
         for resident, (row, receipt) in registry.check().items():
             stores.people[resident] = _person(row, receipt, stores.house.record_id(resident))
+        stores.site = registry.site()
         stores.registry = registry
     except GateVaultError:
         stores.registry = None
@@ -208,6 +211,7 @@ def _open_registry(stores: Stores) -> None:
 def _fall_back_to_snapshot(stores: Stores) -> None:
     """Cards as they last verified; no residents, hence no faces and no administration."""
     stores.people.clear()
+    stores.site.clear()
     try:
         box = stores.paths.snapshot.read_bytes()
         stores.cards = open_card_snapshot(stores.house, stores.device.device, box)

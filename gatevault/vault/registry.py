@@ -49,9 +49,14 @@ CREATE INDEX receipts_resident ON receipts (resident, n);
 CREATE TABLE cards (card BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE certificates (id TEXT PRIMARY KEY, resident TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE todo (op TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE site (kind TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 """
+_SITE: Final = "CREATE TABLE IF NOT EXISTS site (kind TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID"
+"""States of an earlier release lack it: made with the first record, so that they start on a full disk too."""
 _BLOCK: Final = 512
 """Sealed JSON is padded to a multiple of it, in bytes: usual names and receipts in any state are of one length."""
+INSTALLER: Final = "installer"
+"""The row of the installer who was admitted last, beside the records of `core.site.SiteKind`."""
 CARD_NAME: Final = 16
 """Digits of a card's keyed hash by which ledger entries name it."""
 
@@ -132,6 +137,7 @@ class Registry:
         try:
             self.cards()
             self.todos()
+            self.site()
             for name, resident, sealed in self._db.rows("SELECT id, resident, sealed FROM certificates"):
                 self._open(sealed, "certificate", f"{resident}/{name}")
             return self._everybody()
@@ -320,6 +326,42 @@ class Registry:
         """A certificate with its Ed25519 signature, under the receipts' key."""
         signature = signature_of(Kind.CERTIFICATE, body, self._keys.receipts)
         return {"certificate": body, "signature": signature.hex()}
+
+    # --- what is recorded of the place, and its installer ------------------------------------
+
+    def put_site(self, kind: str, content: Any, todo: Todo) -> None:
+        """Keep one record, in place of an earlier one of its kind."""
+        with self._db.transaction() as run:
+            run.execute(_SITE)
+            self._insert_todo(run, todo)
+            run.execute("INSERT OR REPLACE INTO site VALUES (?, ?)", (kind, self._seal(content, "site", kind)))
+
+    def set_installer(self, content: Any) -> None:
+        """The installer who is admitted when the state is made."""
+        with self._db.transaction() as run:
+            run.execute("INSERT INTO site VALUES (?, ?)", (INSTALLER, self._seal(content, "site", INSTALLER)))
+
+    def drop_site(self, kind: str, todo: Todo) -> None:
+        """Forget one record."""
+        with self._db.transaction() as run:
+            run.execute(_SITE)
+            self._insert_todo(run, todo)
+            run.execute("DELETE FROM site WHERE kind = ?", (kind,))
+        self._db.checkpoint()
+
+    def clear_site(self) -> None:
+        """Forget all of them: a restored state stands in another place, or at another time."""
+        with self._db.transaction() as run:
+            run.execute(_SITE)
+            run.execute("DELETE FROM site")
+        self._db.checkpoint()
+
+    def site(self) -> dict[str, Any]:
+        """Every record. RecordRefusedError for an altered row."""
+        if not self._db.rows("SELECT 1 FROM sqlite_schema WHERE name = 'site'"):
+            return {}
+        rows = self._db.rows("SELECT kind, sealed FROM site")
+        return {str(kind): self._open(sealed, "site", str(kind)) for kind, sealed in rows}
 
     # --- operations under way ----------------------------------------------------------------
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from gatevault.core.liveness import Edge, Prompt, Refusal, Site, Tier
 from gatevault.core.types import Box, Quality, Vector
-from gatevault.core.wire import Begin, Look, Message, face_seen
+from gatevault.core.wire import Begin, Look, Message, Purpose, face_seen
+from gatevault.vision.aim import Aiming
 from gatevault.vision.align import Points
 from gatevault.vision.detect import Face
 from gatevault.vision.frame import Frame
@@ -85,6 +86,8 @@ class Release(Protocol):
 
 def open_release(look: Look, site: Site, emit: Emit, veto: Veto | None = None) -> Release:
     """As the look asks. The caller has seen to it that only a bench and an enrolment ask for nothing."""
+    if look.purpose is Purpose.AIM:
+        return Aiming(look.nonce, emit)
     if look.tier is Tier.OFF:
         return Unchecked(look.nonce, emit)
     return Checked(look, site, emit, partial(Track, veto=veto))

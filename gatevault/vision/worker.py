@@ -223,7 +223,7 @@ class Worker:
             error = BenchOnlyError("liveness may be off only on a bench: a photograph would open this gate.")
             return failed(look.nonce, str(error))
         try:
-            repeat = look.purpose is Purpose.ACCESS
+            repeat = look.purpose is not Purpose.ENROL
             camera = open_camera(look.camera or hello.camera, bench=hello.bench, repeat=repeat)
             if look.tier is Tier.IR and hello.infrared and look.camera is None:
                 camera = PairedCamera(camera, open_camera(hello.infrared, bench=hello.bench, repeat=repeat))

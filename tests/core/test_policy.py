@@ -15,8 +15,8 @@ from gatevault.core.policy import CARD_RULES, FACE_RULES, Request, Rule, decide,
 from gatevault.core.types import Decision, Reason, Verdict
 
 WHO = "r-0123456789abcdef"
-ALL = [Request(WHO, hours, standing) for hours, standing in product((True, False), Standing)]
-each = pytest.mark.parametrize("request_", ALL, ids=lambda r: f"{r.hours_open}-{r.standing}")
+ALL = [Request(WHO, *each) for each in product((True, False), Standing, (True, False))]
+each = pytest.mark.parametrize("request_", ALL, ids=lambda r: f"{r.hours_open}-{r.standing}-{r.recorded}")
 
 
 @each
@@ -26,7 +26,7 @@ def test_a_card_opens_whatever_a_face_opens(request_: Request) -> None:
 
 
 @each
-def test_consent_does_not_matter_to_a_card(request_: Request) -> None:
+def test_neither_consent_nor_records_matter_to_a_card(request_: Request) -> None:
     decision = decide_card(request_)
     assert decision.granted is request_.hours_open
     assert decision.reason is (Reason.CARD if request_.hours_open else Reason.SCHEDULE)
@@ -37,9 +37,11 @@ def test_consent_does_not_matter_to_a_card(request_: Request) -> None:
 def test_a_face_is_granted_only_if_every_rule_holds_and_told_why_not(request_: Request) -> None:
     decision = decide_face(request_)
     live = request_.standing is Standing.LIVE
-    assert decision.granted is (request_.hours_open and live)
+    assert decision.granted is (request_.hours_open and live and request_.recorded)
     if not request_.hours_open:
         assert decision.reason is Reason.SCHEDULE
+    elif not request_.recorded:
+        assert decision.reason is Reason.NOT_RECORDED
     elif not live:
         assert decision.reason is Reason.NO_CONSENT
     else:
@@ -76,5 +78,5 @@ def test_one_rule_more_never_opens(request_: Request, some: Sequence[Rule], more
 @given(st.integers(0, 6), st.integers(0, 1439), st.sampled_from(Standing))
 def test_a_card_opens_every_hour_that_a_face_does(day: int, minute: int, standing: Standing) -> None:
     hours = schedule.parse(["Mon-Fri 07:00-22:00", "Sat 22:00-02:00"])
-    request = Request(WHO, hours.open_at(day, minute), standing)
+    request = Request(WHO, hours.open_at(day, minute), standing, True)
     assert decide_card(request).granted or not decide_face(request).granted

@@ -59,6 +59,10 @@ def shows(*numbers: int, frames: int = 4) -> Script:
 
     def script(look: Look) -> Iterator[Said]:
         yield CameraOpen(look.nonce)
+        if look.purpose is wire.Purpose.AIM:
+            yield wire.Sight(look.nonce, 0, (640, 480), 0.5, (10, 10, 160, 160), GOOD)
+            yield LookDone(look.nonce, LookEnd.LIMIT, 1, 0, 50)
+            return
         for frame in range(frames):
             if numbers:
                 noise = np.random.default_rng((frame, *numbers)).standard_normal(DIMENSION).astype(np.float32)

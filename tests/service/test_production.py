@@ -15,9 +15,10 @@ import pytest
 from gatevault.core import control
 from gatevault.core.consent import Standing
 from gatevault.core.entries import EntryType
-from gatevault.core.errors import BenchOnlyError, GateVaultError, StoreFullError
+from gatevault.core.errors import BenchOnlyError, GateVaultError, NotRecordedError, StoreFullError
 from gatevault.core.liveness import Tier
 from gatevault.core.matching import Rows, unit
+from gatevault.core.site import SiteKind
 from gatevault.core.types import CardRead, Match, Reason
 from gatevault.devices.guard import start_guard
 from gatevault.devices.pins import open_pins
@@ -31,6 +32,7 @@ from gatevault.service.state import StatePaths
 from gatevault.service.stores import open_stores
 from tests.bench import gatevault
 from tests.calibrations import calibration
+from tests.site import RECORDS
 
 
 @pytest.fixture
@@ -116,6 +118,12 @@ async def answer(gate: Gate, command: control.Command) -> dict[str, Any]:
     return await handlers(gate)[type(command)](command, lambda text: None)
 
 
+async def recorded(gate: Gate) -> None:
+    """Impact assessment and sign: without them no gate looks at a face."""
+    for record in RECORDS:
+        await answer(gate, record)
+
+
 def test_no_command_stands_for_a_sensor_a_card_or_a_camera(within: Callable[[Work], None]) -> None:
     async def work(gate: Gate) -> None:
         resident = (await answer(gate, control.ResidentAdd("One")))["resident"]
@@ -167,6 +175,7 @@ def test_a_matched_face_does_not_outwait_the_ledger(
     monkeypatch.setattr(access, "LEDGER_WAIT_S", 0.3)
 
     async def work(gate: Gate) -> None:
+        await recorded(gate)
         resident = (await answer(gate, control.ResidentAdd("One")))["resident"]
         monkeypatch.setattr(gate.faces, "standing", lambda who: Standing.LIVE)
         if late:
@@ -191,6 +200,7 @@ def test_an_erasure_that_owes_its_entry_spares_a_later_template(
     """Withdrawn while the ledger refused, consented and enrolled anew: settling the old must not undo the new."""
 
     async def work(gate: Gate) -> None:
+        await recorded(gate)
         gate.faces.use_model(bytes(32), calibration(4))
         resident = (await answer(gate, control.ResidentAdd("One")))["resident"]
         await answer(gate, control.CardAdd(resident, "11"))
@@ -284,3 +294,79 @@ def test_a_production_states_errors_are_ours(production: Path) -> None:
         assert ended.returncode == 1
         assert json.loads(ended.stdout)["error"] in ("daemon-down", "not-allowed", "bench-only")
         assert issubclass(BenchOnlyError, GateVaultError)
+
+
+# --- what must be recorded before faces count (R17) ----------------------------------------------
+
+
+def test_a_gate_boots_for_cards_alone_until_both_records_are_made(within: Callable[[Work], None]) -> None:
+    async def work(gate: Gate) -> None:
+        resident = (await answer(gate, control.ResidentAdd("One")))["resident"]
+        await answer(gate, control.CardAdd(resident, "11"))
+        for missing, record in (("impact assessment", RECORDS[0]), ("sign at the gate", RECORDS[1])):
+            status = await answer(gate, control.Status())
+            assert status["site"]["faces"] == "off"
+            assert f"no {missing}" in status["site"]["reason"]
+            assert status["site"]["state"] == "ok", "a gate for cards alone is no fault"
+            passage = await gate.access.face()
+            assert (passage.decision.reason, passage.relay, passage.frames) == (Reason.NOT_RECORDED, False, 0)
+            assert f"no {missing} is recorded" in passage.detail
+            with pytest.raises(NotRecordedError, match=missing):
+                await answer(gate, control.Enrol(resident))
+            assert (await gate.access.card(CardRead("11", "wiegand"))).relay
+            await answer(gate, record)
+        assert (await answer(gate, control.Status()))["site"]["faces"] == "on"
+        assert (await gate.access.face()).decision.reason is not Reason.NOT_RECORDED, "without a restart"
+        told = [(h.type, p) for h, p in gate.stores.need_ledger().entries(0) if h.type is EntryType.SITE_RECORDED]
+        assert [(p["record"], p["by"]) for _, p in told if p] == [("assessment", "admin"), ("sign", "admin")]
+        assert not any("Li" in str(p) or "post" in str(p) for _, p in told), (
+            "neither who nor where is in the ledger"
+        )
+
+    within(work)
+
+
+def test_no_setting_of_a_gate_does_without_the_records(production: Path, within: Callable[[Work], None]) -> None:
+    config = production / "config.toml"
+    config.write_text(config.read_text() + "\n[site]\non_bench = false\n")
+
+    async def work(gate: Gate) -> None:
+        assert (await gate.access.face()).decision.reason is Reason.NOT_RECORDED
+
+    within(work)
+
+
+def test_a_record_taken_back_while_a_face_is_matched_opens_nothing(
+    within: Callable[[Work], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(gate: Gate) -> None:
+        await recorded(gate)
+        resident = (await answer(gate, control.ResidentAdd("One")))["resident"]
+        monkeypatch.setattr(gate.faces, "standing", lambda who: Standing.LIVE)
+        enter = gate.journal.enter
+
+        async def meanwhile(kind: EntryType, payload: dict[str, Any], **more: Any) -> None:
+            await enter(kind, payload, **more)
+            if kind is EntryType.DECISION:
+                await answer(gate, control.SiteRevoke(SiteKind.SIGN))
+
+        monkeypatch.setattr(gate.journal, "enter", meanwhile)
+        passage = await gate.access._face_of(Match(resident), time.monotonic_ns(), 3, Tier.LED)
+        assert (passage.decision.reason, passage.relay) == (Reason.NOT_RECORDED, False)
+        assert not gate.relay.energised
+
+    within(work)
+
+
+def test_a_record_taken_back_turns_faces_off_though_the_disk_refuses(
+    within: Callable[[Work], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(gate: Gate) -> None:
+        await recorded(gate)
+        with monkeypatch.context() as broken:
+            broken.setattr(gate.stores.need_registry(), "drop_site", refusing)
+            with pytest.raises(StoreFullError):
+                await answer(gate, control.SiteRevoke(SiteKind.SIGN))
+        assert (await gate.access.face()).decision.reason is Reason.NOT_RECORDED
+
+    within(work)

@@ -79,6 +79,7 @@ PLAIN: dict[str, dict[str, dict[str, Callable[[Any], bool]]]] = {
         "cards": {"card": random_bytes(32)},
         "certificates": {"id": OPERATION, "resident": PSEUDONYM},
         "todo": {"op": OPERATION},
+        "site": {"kind": one_of("assessment", "sign", "installer")},
     },
     "ledger.db": {
         "entries": {"i": number, "header": header, "op": lambda value: value is None or OPERATION(value)},
@@ -89,7 +90,7 @@ PLAIN: dict[str, dict[str, dict[str, Callable[[Any], bool]]]] = {
 SEALED = {
     "vault.db": {"meta": {"value"}, "keys": {"wrapped"}, "templates": {"sealed"}},
     "registry.db": {
-        name: {"sealed"} for name in ("meta", "residents", "receipts", "cards", "certificates", "todo")
+        name: {"sealed"} for name in ("meta", "residents", "receipts", "cards", "certificates", "todo", "site")
     },
     "ledger.db": {"entries": {"payload"}, "unmatched": {"faces"}},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +49,7 @@ from tests.vault.samples import (
     todo,
 )
 
-SEALED = ("meta", "residents", "receipts", "cards", "certificates", "todo")
+SEALED = ("meta", "residents", "receipts", "cards", "certificates", "todo", "site")
 """Every table, each with a column `sealed`."""
 CERTIFICATE = {"id": "op-7", "resident": WHO}
 
@@ -75,6 +76,8 @@ def full(registry: Registry) -> Registry:
         registry.put_receipts([receipt(who, f"c-{number}")], todo(f"op-c{number}", resident=who))
         signed = registry.sign_certificate(CERTIFICATE | {"resident": who})
         registry.put_certificate(f"op-d{number}", who, signed)
+    for kind in ("sign", "assessment"):
+        registry.put_site(kind, {"text": f"{kind}: a card always opens"}, todo(f"op-{kind}", resident=""))
     for work in registry.todos()[1:]:
         registry.drop_todo(work.op)
     registry.put_todo(todo("op-e", TodoKind.ERASE, OTHER))
@@ -234,6 +237,7 @@ def test_a_row_of_one_table_is_refused_in_another(path: Path, full: Registry, ta
         ("certificates", "id", "op-d0", "op-d9"),
         ("certificates", "resident", WHO, OTHER),
         ("todo", "op", "op-e", "op-f"),
+        ("site", "kind", "sign", "installer"),
     ],
 )
 def test_a_row_moved_to_another_key_is_refused(
@@ -242,6 +246,21 @@ def test_a_row_moved_to_another_key_is_refused(
     set_cell(path, table, column, old, new)
     with pytest.raises(StoreCorruptError):
         full.check()
+
+
+def test_a_registry_of_an_earlier_release_has_no_record_and_takes_one(path: Path, full: Registry) -> None:
+    full.close()
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE site")
+    connection.close()
+    again = Registry(path, DEVICE, HOUSE)
+    again.check()
+    assert again.site() == {}
+    again.put_site("sign", {"text": "x"}, todo("op-s2", resident=""))
+    assert again.site() == {"sign": {"text": "x"}}
+    again.drop_site("sign", todo("op-s3", resident=""))
+    assert again.site() == {}
+    again.close()
 
 
 def test_a_registry_of_another_device_is_refused(path: Path, full: Registry) -> None:
