@@ -52,7 +52,8 @@ def _vision(gate: Gate) -> dict[str, Any]:
     part["camera_open"] = eyes.looking
     part["privacy_light"] = gate.board.privacy_light.value if gate.board.has_privacy_light else "none"
     if eyes.camera is not None:
-        part["camera"] = msgspec.to_builtins(eyes.camera) | {"findings": [str(found) for found in findings(eyes.camera)]}
+        told = [str(found) for found in findings(eyes.camera)]
+        part["camera"] = msgspec.to_builtins(eyes.camera) | {"findings": told}
     part["detector"] = models.chosen_detector.kind.value
     part["embedders"] = kinds(models.chosen_embedders)
     if ready:
