@@ -7,6 +7,7 @@ that each frame carries and that `look` checks.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
@@ -127,7 +128,8 @@ class V4l2Camera:
         control, self._control = self._control, None
         if capture is not None:
             if control is not None:
-                control.free()
+                with contextlib.suppress(cv2.error):  # it was pulled: there is nothing to give back
+                    control.free()
             capture.release()
 
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gatevault.core.board import Board
@@ -72,7 +72,21 @@ def cross(a: Segment, b: Segment) -> bool:
     return ax[0] <= bx[1] and bx[0] <= ax[1] and ay[0] <= by[1] and by[0] <= ay[1]
 
 
+MOST = {
+    **{
+        f"{colour}_led": {"pin": pin}
+        for colour, pin in (("privacy", 11), ("granted", 10), ("refused", 17), ("fault", 9))
+    },
+    "relay": {"pin": 2},
+    "buzzer": {"pin": 4},
+    "approach_light": {"pin": 3},
+    "wiegand": [{"d0": 19, "d1": 13, "name": "reader-0"}, {"d0": 5, "d1": 6, "name": "reader-1"}],
+}
+"""Every wire on one side."""
+
+
 @settings(max_examples=25, deadline=None)
+@example(msgspec.convert({"name": "most", "description": "", **MOST}, Board))
 @given(boards())
 def test_every_wire_is_drawn_once_and_none_crosses(board: Board) -> None:
     svg = sheet(board, Language.EN)

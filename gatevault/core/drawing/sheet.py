@@ -23,7 +23,7 @@ EDGES: Final = (236.0, 604.0)
 """Where the blocks of the parts end, towards the header."""
 
 BLOCK_WIDTH: Final = 220
-TRACK: Final = 9
+TRACK: Final = 9.0
 GAP: Final = 7.0
 FIRST: Final = 100.0
 """Between blocks, and where the first may begin."""
@@ -111,6 +111,7 @@ def _side(
         for block, place in zip(side, places, strict=True)
         for index, pin in enumerate(block.pins)
     ]
+    step = min(TRACK, abs(edge - label) / (len(ends) + 1))
     for index, (number, end, block) in enumerate(ends):
         start = _row_y(number)
         if (
@@ -119,7 +120,7 @@ def _side(
             x, start = COLUMNS[not right], start + STEP / 2
             canvas.lines((x, start - 3), (x, start), (label, start), ink=block.colour, width=2.6)
         # Going down, a lower wire turns nearer to the header; going up, an upper one: so none crosses another.
-        track = edge - away * TRACK * (index + 1) if end >= start else label + away * TRACK * (index + 1)
+        track = edge - away * step * (index + 1) if end >= start else label + away * step * (index + 1)
         way = ((label, start), (track, start), (track, end), (edge, end))
         canvas.lines(*way, ink=block.colour, width=2.6, dashed=not block.wired)
     rows = []
