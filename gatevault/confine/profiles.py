@@ -1,4 +1,7 @@
-"""What vision and what the daemon give up. Each is called once, while the process has one thread."""
+"""What vision, the daemon and commands that open foreign files give up.
+
+Each is called once, while the process has one thread.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,13 @@ def cut_off(confined: Confined) -> Confined:
     except calls.CallsError as error:
         return Confined(confined.files, (*confined.lacks, f"it could make further sockets: {error}"))
     return confined
+
+
+def confine_command(*write: Path) -> Confined:
+    """A command that opens a file which somebody brought, a network above all: it may read anything and write
+    beneath `write`, has no socket, and starts nothing."""
+    confined = _confine(Files(read=(Path("/"),), write=write, devices=_ALWAYS))
+    return cut_off(confined)
 
 
 def confine_daemon(state: Path, runtime: Path, *, starts_vision: bool) -> Confined:

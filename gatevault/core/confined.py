@@ -13,7 +13,7 @@ class Confined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     give up and nobody took from it, in words for people; empty where the sandbox is whole."""
 
     files: Annotated[str, Meta(max_length=40)]
-    lacks: tuple[Annotated[str, Meta(max_length=200)], ...] = ()
+    lacks: Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=8)] = ()
 
 
 NOT_CONFINED: Final = Confined("nothing", ("it has given up nothing",))

@@ -26,6 +26,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from gatevault.confine.profiles import confine_command
 from gatevault.core.errors import GateVaultError, ModelError
 from gatevault.vision.dlib_file import DIMENSION, SIDE, Convolution, Network, Weights, blocks, parse
 from gatevault.vision.weights import EMBEDDER, EMBEDDER_SHA256, INSTALL_AGAIN, checked, package_folder, read_file
@@ -160,6 +161,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("source", type=Path, metavar="SOURCE", help="dlib's file; `-` for the installed package's")
     parser.add_argument("target", type=Path, metavar="TARGET", help="the ONNX file, which must not be there yet")
     given = parser.parse_args(arguments)
+    if arguments is None:
+        confine_command(given.target.parent)
     try:
         data = exported() if given.source == Path("-") else to_onnx(parse(read_file(given.source)))
         _write_new(given.target, data)

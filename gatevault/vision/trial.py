@@ -14,6 +14,7 @@ import json
 import sys
 from pathlib import Path
 
+from gatevault.confine.profiles import confine_command
 from gatevault.core.errors import GateVaultError
 from gatevault.core.models import DetectorKind, EmbedderKind
 from gatevault.vision.networks import build_network
@@ -28,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("kind", choices=_KINDS, metavar="KIND", help=", ".join(_KINDS))
     parser.add_argument("file", type=Path, metavar="FILE")
     given = parser.parse_args(arguments)
+    if arguments is None:
+        confine_command()
     try:
         data = read_file(given.file)
         dimension = _tried(given.kind, data, given.file.name)

@@ -66,6 +66,8 @@ def _of(kind: inspect.Type) -> st.SearchStrategy[Any]:
             return st.one_of(*map(_of, types))
         case inspect.TupleType(item_types=types):
             return st.tuples(*map(_of, types))
+        case inspect.VarTupleType(item_type=item, max_length=most):
+            return st.lists(_of(item), max_size=min(most or 5, 5)).map(tuple)
         case inspect.DictType():
             return st.dictionaries(st.text(max_size=10), JSON, max_size=5)
         case inspect.StructType(cls=cls) if cls is ModelSettings:

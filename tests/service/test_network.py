@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from gatevault.confine.truth import truth_of
 from gatevault.core import control
 from tests.bench import Bench
+from tests.confine.children import need_seccomp
 from tests.service.conftest import Faces
 from tests.service.tracing import SOCKETS, foreign_calls, need_strace
 
@@ -51,6 +53,11 @@ def test_all_of_it_works_without_any_network(bench: Bench, faces: Faces) -> None
         devices = Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]
         assert [line.split(":")[0].strip() for line in devices] == ["lo"], "not even its loopback is up"
         assert Path(f"/proc/{pid}/net/tcp").read_text().count("\n") == 1
+    need_seccomp()
+    for pid, least in ((bench.pid, 1), (vision, 3)):  # vision, a child, has the daemon's filter and two of its own
+        truth = truth_of(pid)
+        assert truth is not None and truth.no_new_privileges and truth.filters >= least, truth
+    assert Path(f"/proc/{vision}/status").read_text().count("CapEff:\t0000000000000000") == 1
     whole_story(bench, faces)
 
 

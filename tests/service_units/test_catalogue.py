@@ -235,7 +235,8 @@ def test_a_file_is_kept_only_with_its_own_hash(tmp_path: Path) -> None:
 def test_a_folder_is_completed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
-    def export(source: str) -> bytes:
+    def export(source: str, beside: Path) -> bytes:
+        assert beside == tmp_path / "models", "the daemon may write nowhere else"
         made.append(source)
         return b"network"
 

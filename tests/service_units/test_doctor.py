@@ -395,8 +395,8 @@ def test_a_disk_that_is_full(
     ("old", "new", "check", "verdict", "words"),
     [
         ("pin = 22", "pin = 27", "config", "problem", "two roles"),
-        ("pin = 22", "pin = 1", "pins", "problem", "reserved"),
-        ("pin = 22", "pin = 40", "pins", "problem", "header does not have"),
+        ("pin = 22", "pin = 1", "config", "problem", "HAT"),
+        ("pin = 22", "pin = 40", "config", "problem", "header"),
         ("pin = 22", "pin = 14", "pins", "warning", "console"),
         ("d1 = 12", "d1 = 60", "lines", "problem", "no line 60"),
     ],
@@ -418,7 +418,7 @@ def test_a_profile_that_cannot_be_wired(
 
 
 def test_a_relay_that_is_active_high_wants_a_pull_down(well: Well, monkeypatch: pytest.MonkeyPatch) -> None:
-    profile(well, monkeypatch, ("pin = 26\nactive_high = false", "pin = 26\nactive_high = true"))
+    profile(well, monkeypatch, ("active_high = false\npulse_ms", "active_high = true\npulse_ms"))
     told = {finding["check"]: finding["verdict"] for finding in well.look()["findings"]}
     assert told["pins"] == "ok", "GPIO 26 is pulled low at reset"
     assert told["relay level"] == "problem", "and its line reads high"

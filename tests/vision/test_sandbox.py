@@ -73,7 +73,7 @@ def test_its_system_calls_are_those_that_the_unit_allows(tmp_path: Path, folder:
 
 
 HARMLESS = {"capset", "mbind"}
-"""A gate's vision has no privilege to lay down; OpenBLAS asks where its memory should be, and does without."""
+"""A gate's vision has no privilege to lay down; OpenBLAS asks where its memory should be, and needs no answer."""
 
 
 def granted(analyze: str) -> set[str]:

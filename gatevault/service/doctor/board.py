@@ -7,14 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from gatevault.core.board import Board, Relay
-from gatevault.core.header import physical, pulled_up_at_reset
+from gatevault.core import wiring
+from gatevault.core.board import Board
 from gatevault.service.doctor.finding import Finding, advice, ok, problem, unknown, untold, warning
 from gatevault.service.doctor.patient import Patient
-
-ID_PINS: Final = (0, 1)
-CONSOLE_PINS: Final = (14, 15)
-"""The serial console drives GPIO 14 from the first moment of a boot."""
 
 HEADER_CHIPS: Final = ("pinctrl-bcm2711", "pinctrl-bcm2835", "pinctrl-rp1")
 """Labels of the chips that the 40-pin header of a Pi hangs on."""
@@ -27,46 +23,31 @@ _PINCTRL: Final = re.compile(r"\|\s*(hi|lo)\b|level=([01])")
 
 
 def pins(patient: Patient) -> Iterator[Finding]:
-    """Each role on a pin that the header has and that may have it. Two roles on one pin: `config` refuses that."""
+    """What is doubtful in the profile (`core.wiring`). What is wrong in it, `config` refuses."""
     board = patient.board
     if board is None or patient.bench:
         return
-    found = [*_places(board), *_at_reset(board.relay, patient)]
+    config = patient.probe.boot_config() or ""
+    doubts = [doubt for doubt in wiring.findings(board) if not (doubt.cure and _cured(doubt.cure, config))]
+    found = [
+        warning("pins", f"{doubt.role}: {doubt.what}", _sentence(doubt.why), _sentence(doubt.fix))
+        for doubt in doubts
+    ]
     yield from found or [ok("pins", f"{len(board.pins())} roles, each on a pin of its own")]
 
 
-def _places(board: Board) -> Iterator[Finding]:
-    where = f"Choose another pin in the profile {board.name}.toml, and move the wire to it."
-    for role, pin in board.pins():
-        if pin in ID_PINS:
-            why = "GPIO 0 and 1 belong to a HAT's own memory: the firmware talks there at each start."
-            yield problem("pins", f"{role} is on GPIO {pin}, which is reserved", why, where)
-        elif physical(pin) is None:
-            why = "Nothing can be wired to it: that part would never work."
-            yield problem("pins", f"{role} is on GPIO {pin}, which the header does not have", why, where)
-        elif pin in CONSOLE_PINS:
-            why = "The serial console drives it during each boot: a relay there clicks, a contact reads nonsense."
-            yield warning("pins", f"{role} is on GPIO {pin}, the serial console's", why, where)
+def _cured(cure: str, config: str) -> bool:
+    """Whether config.txt has the firmware drive the pin as `gpio=N=op,dl` would, alone or with others."""
+    pin, _, wanted = cure.removeprefix("gpio=").partition("=")
+    for line in config.splitlines():
+        numbers, _, options = line.removeprefix("gpio=").partition("=")
+        if line.startswith("gpio=") and pin in numbers.split(",") and {*wanted.split(",")} <= {*options.split(",")}:
+            return True
+    return False
 
 
-def _at_reset(relay: Relay, patient: Patient) -> Iterator[Finding]:
-    """From power-on until the daemon claims it, the chip's own pull holds the line; `gpio=` in config.txt helps."""
-    level, released_high = ("high" if pulled_up_at_reset(relay.pin) else "low"), not relay.active_high
-    if (level == "high") == released_high or physical(relay.pin) is None:
-        return
-    wanted = "dh" if released_high else "dl"
-    config = patient.probe.boot_config()
-    for line in (config or "").splitlines():
-        number, _, options = line.removeprefix("gpio=").partition("=")
-        if line.startswith("gpio=") and str(relay.pin) in number.split(",") and wanted in options.split(","):
-            return
-    yield warning(
-        "pins",
-        f"the relay's GPIO {relay.pin} is pulled {level} at reset, which is its energised side",
-        "From power-on until the daemon claims the line the relay may click, and the gate opens for a moment.",
-        f"Write gpio={relay.pin}=op,{wanted} into /boot/firmware/config.txt, and fit 10 kOhm from the relay's "
-        f"input to its {'supply' if released_high else 'ground'}.",
-    )
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def strict_gpio(patient: Patient) -> Iterator[Finding]:
