@@ -64,10 +64,8 @@ elif verb == "stop":
             os.kill(number, signal.SIGKILL)
 elif verb == "is-active":
     sys.exit(0 if ready() else 3)
-elif verb == "is-enabled":
-    sys.exit(0 if (run / "enabled").exists() else 1)
-elif verb in ("enable", "disable"):
-    (run / "enabled").touch() if verb == "enable" else (run / "enabled").unlink(missing_ok=True)
+elif verb in ("enable", "disable", "is-enabled"):
+    sys.exit(subprocess.run(["/usr/bin/systemctl", "--root=/", "--quiet", verb, *units]).returncode)
 elif verb == "show":
     print(pid())
 """
