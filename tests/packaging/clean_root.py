@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pytest
 
-SUITE = "bookworm"
-KEPT = Path(os.environ.get("GATEVAULT_TEST_ROOTS", tempfile.gettempdir())) / f"gatevault-{SUITE}-amd64-1.tar"
+KEPT = Path(os.environ.get("GATEVAULT_TEST_ROOTS", tempfile.gettempdir()))
 
 SYSTEMCTL = r"""#!/usr/bin/python3
 import json, os, pathlib, signal, subprocess, sys, time
@@ -74,22 +73,23 @@ elif verb == "show":
 class CleanRoot:
     """A copy of the root that commands run in. Ended with `close`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, suite: str) -> None:
         for program in ("mmdebstrap", "unshare", "chroot"):
             if shutil.which(program) is None:
                 pytest.skip(f"{program} is not installed (apt install mmdebstrap)")
         if os.geteuid() != 0:
             pytest.skip("needs root")
-        if not KEPT.exists():
-            fresh = KEPT.with_suffix(".new.tar")
-            command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=python3,systemd", SUITE, str(fresh)]
+        kept = KEPT / f"gatevault-{suite}-amd64-1.tar"
+        if not kept.exists():
+            fresh = kept.with_suffix(".new.tar")
+            command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=python3,systemd", suite, str(fresh)]
             made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1200)
             if made.returncode:
                 pytest.skip(f"no Debian root can be made here: {made.stderr[-300:]}")
-            fresh.replace(KEPT)
+            fresh.replace(kept)
         self.path = folder / "root"
         self.path.mkdir()
-        subprocess.run(["tar", "-C", str(self.path), "-xf", str(KEPT)], check=True, timeout=600)
+        subprocess.run(["tar", "-C", str(self.path), "-xf", str(kept)], check=True, timeout=600)
         self._inside: subprocess.Popen[str] | None = None
 
     def boot(self) -> None:
