@@ -19,7 +19,7 @@ import fcntl
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -40,8 +40,10 @@ To remove it again: sudo gatevault-setup --uninstall. The state will lie in {STA
 
 
 def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """To whoever is there: a phone's ssh may be gone, and then the work goes on."""
+    with suppress(OSError):
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
 
 class Setup:
@@ -122,19 +124,20 @@ class Setup:
         health = Health.now(self.state, self.system, self.releases.program(before) if before else None)
         wanted = before is None or health.before is not None or self.system.enabled()
         starts = wanted and self.state.device is not None
+        problem, half = None, None
         try:
             self._activate(name, stop=starts)
             if wanted:
                 self.system.enable()
+            problem = self._start(name, health) if starts else None
         except (Refused, OSError) as error:
-            if before is None:
-                raise Refused(
-                    f"The release could not be put in place: {error} Mend that, and run it again."
-                ) from None
-            self._back(before, name, str(error), health, starts=starts)
-        problem = self._start(name, health) if starts else None
-        if problem is not None and before is not None and health.before is not None:
-            self._back(before, name, problem, health, starts=starts)
+            half = str(error)
+        except KeyboardInterrupt:
+            half = "it was interrupted"
+        if half is not None and before is None:
+            raise Refused(f"The release could not be put in place: {half} Mend that, and run it again.")
+        if before is not None and (half or (problem and health.before is not None)):
+            self._back(before, name, half or str(problem), health, starts=starts)
         self.releases.remember(before)
         if problem is not None:
             raise Refused(

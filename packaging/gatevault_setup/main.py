@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def main(bundle: Path, arguments: list[str] | None = None) -> int:
         sys.stderr.write("install: only root can do that: type sudo before it.\n")
         return 1
     os.umask(0o022)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a phone's ssh breaks off, an upgrade does not
     setup = Setup(given.root.resolve(), given.patience)
     try:
         if given.uninstall:
@@ -41,6 +43,9 @@ def main(bundle: Path, arguments: list[str] | None = None) -> int:
             setup.install(bundle, debian=given.debian_packages)
     except Refused as error:
         sys.stderr.write(f"install: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("install: interrupted. What runs is what ran before.\n")
         return 1
     except OSError as error:
         sys.stderr.write(f"install: {error.filename or 'a file'}: {error.strerror}. Mend that, and run it again.\n")

@@ -32,6 +32,12 @@ DROP_INS: Final = {"systemd-credential": "credential.conf", "tpm2": "tpm2.conf"}
 """Which drop-in of the daemon's unit a key provider needs."""
 
 _ALWAYS: Final = "state.conf"
+_NOT_LOADED: Final = 5
+"""systemctl's status for a unit that it does not know."""
+
+_SUBSYSTEMS: Final = ("gpio", "video4linux", "media", "dma_heap", "tpmrm", "input", "tty")
+"""Those that the rules are about."""
+
 _DROP_IN_FOLDERS: Final = tuple(f"{UNITS}/{unit}.d" for unit in (DAEMON, VISION))
 
 
@@ -98,9 +104,10 @@ class System:
         """Users, groups, directories, by sysusers.d and tmpfiles.d; then udev's rules, where udev runs. Refused."""
         self._from_here("systemd-sysusers")
         self._from_here("systemd-tmpfiles", "--create")
+        self._reload_udev()
         if self.machine.booted and shutil.which("udevadm"):
-            self.machine.need(["udevadm", "control", "--reload"])
-            self.machine.need(["udevadm", "trigger", "--action=change"])
+            asked = [f"--subsystem-match={name}" for name in _SUBSYSTEMS]
+            self.machine.need(["udevadm", "trigger", "--action=change", *asked])
 
     def _from_here(self, program: str, *more: str) -> None:
         """One of systemd's tools on a root: this machine's own tool, since the image's may not run here.
@@ -115,8 +122,14 @@ class System:
     # --- the service manager -----------------------------------------------------------------
 
     def reload(self) -> None:
+        """Have systemd and udev read their files again."""
         if self.machine.booted:
             self.machine.need(["systemctl", "daemon-reload"])
+            self._reload_udev()
+
+    def _reload_udev(self) -> None:
+        if self.machine.booted and shutil.which("udevadm"):
+            self.machine.need(["udevadm", "control", "--reload"])
 
     def enable(self) -> None:
         """Start at each boot from now on."""
@@ -134,7 +147,9 @@ class System:
     def stop(self) -> None:
         """Stop the gate, and wait: the relay is released by then. Refused where systemd does not say so."""
         if self.machine.booted:
-            self.machine.need(["systemctl", "stop", TARGET, DAEMON, VISION])
+            done = self.machine.run(["systemctl", "stop", TARGET, DAEMON, VISION])
+            if done.returncode not in (0, _NOT_LOADED):
+                raise Refused(f"The gate does not stop: {done.stderr.strip() or done.returncode}.")
 
     def start(self) -> None:
         """Begin to start it, and do not wait: `state.Health` does."""

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pytest
 
-SUITE = "bookworm"
-KEPT = Path(os.environ.get("GATEVAULT_TEST_ROOTS", tempfile.gettempdir())) / f"gatevault-{SUITE}-amd64-1.tar"
+KEPT = Path(os.environ.get("GATEVAULT_TEST_ROOTS", tempfile.gettempdir()))
 
 SYSTEMCTL = r"""#!/usr/bin/python3
 import json, os, pathlib, signal, subprocess, sys, time
@@ -64,10 +63,8 @@ elif verb == "stop":
             os.kill(number, signal.SIGKILL)
 elif verb == "is-active":
     sys.exit(0 if ready() else 3)
-elif verb == "is-enabled":
-    sys.exit(0 if (run / "enabled").exists() else 1)
-elif verb in ("enable", "disable"):
-    (run / "enabled").touch() if verb == "enable" else (run / "enabled").unlink(missing_ok=True)
+elif verb in ("enable", "disable", "is-enabled"):
+    sys.exit(subprocess.run(["/usr/bin/systemctl", "--root=/", "--quiet", verb, *units]).returncode)
 elif verb == "show":
     print(pid())
 """
@@ -76,22 +73,23 @@ elif verb == "show":
 class CleanRoot:
     """A copy of the root that commands run in. Ended with `close`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, suite: str) -> None:
         for program in ("mmdebstrap", "unshare", "chroot"):
             if shutil.which(program) is None:
                 pytest.skip(f"{program} is not installed (apt install mmdebstrap)")
         if os.geteuid() != 0:
             pytest.skip("needs root")
-        if not KEPT.exists():
-            fresh = KEPT.with_suffix(".new.tar")
-            command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=python3,systemd", SUITE, str(fresh)]
+        kept = KEPT / f"gatevault-{suite}-amd64-1.tar"
+        if not kept.exists():
+            fresh = kept.with_suffix(".new.tar")
+            command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=python3,systemd", suite, str(fresh)]
             made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1200)
             if made.returncode:
                 pytest.skip(f"no Debian root can be made here: {made.stderr[-300:]}")
-            fresh.replace(KEPT)
+            fresh.replace(kept)
         self.path = folder / "root"
         self.path.mkdir()
-        subprocess.run(["tar", "-C", str(self.path), "-xf", str(KEPT)], check=True, timeout=600)
+        subprocess.run(["tar", "-C", str(self.path), "-xf", str(kept)], check=True, timeout=600)
         self._inside: subprocess.Popen[str] | None = None
 
     def boot(self) -> None:
@@ -129,9 +127,9 @@ class CleanRoot:
         return log.read_text()[-2000:] if log.exists() else ""
 
     def close(self) -> None:
+        """End every process within: with the first of its namespace all others go."""
         if self._inside is not None:
-            self._inside.kill()  # the first process of its namespace: all others end with it
-            subprocess.run(["kill", "-9", self._first()], check=False, capture_output=True)
+            self._inside.kill()  # and unshare's --kill-child the first
             self._inside.wait()
 
     def _namespaces(self) -> subprocess.Popen[str]:

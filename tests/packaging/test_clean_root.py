@@ -37,7 +37,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CleanRoot]:
-    root = CleanRoot(tmp_path_factory.mktemp("clean"))
+    root = CleanRoot(tmp_path_factory.mktemp("clean"), "bookworm")
     yield root
     root.close()
 
@@ -69,6 +69,19 @@ def gate(installed: CleanRoot) -> CleanRoot:
     assert "runs" in told
     installed.done('until gatevault status --json | grep -q \'"health": "ok"\'; do sleep 0.5; done', limit_s=60)
     return installed
+
+
+def test_on_trixie_with_its_python_it_installs_and_a_bench_runs(tmp_path: Path) -> None:
+    made = builder.make("x86_64", ["3.13"], tmp_path / "dist", tmp_path)
+    root = CleanRoot(tmp_path, "trixie")
+    try:
+        shutil.copy(made, root.path / "root")
+        root.done(f"cd /root && tar xzf {made.name} && ./{made.name.removesuffix('.tar.gz')}/install")
+        root.boot()
+        root.done("gatevault init --bench --state /var/lib/gatevault && gatevault-setup --start --patience 60")
+        root.done('until gatevault status --json | grep -q \'"health": "ok"\'; do sleep 0.5; done', limit_s=120)
+    finally:
+        root.close()
 
 
 def test_nothing_of_the_network_or_of_debian_was_needed(installed: CleanRoot) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from gatevault_setup.main import main
 from gatevault_setup.releases import unpack_wheel
 from gatevault_setup.removal import uninstall
 from gatevault_setup.state import well
-from gatevault_setup.system import DROP_INS
+from gatevault_setup.system import DROP_INS, System
 
 from tests.packaging.conftest import FOREIGN, Bundled, Image, rewrite
 
@@ -229,6 +230,29 @@ def test_a_release_alone_installs_nothing(bundled: Bundled, image: Image) -> Non
         [root / "opt/gatevault/current/install"], capture_output=True, text=True, check=False, timeout=60
     )
     assert ended.returncode == 2 and "say what to do" in ended.stderr
+
+
+@pytest.mark.parametrize("harm", [KeyboardInterrupt(), OSError(28, "No space left on device"), Refused("no")])
+def test_whatever_stops_it_while_files_change_the_release_before_is_put_back(
+    bundled: Bundled, image: Image, monkeypatch: pytest.MonkeyPatch, harm: BaseException
+) -> None:
+    root = image()
+    Setup(root).install(bundled())
+    before = files(root)
+    place, calls = System.place, []
+
+    def fails_once(self: System, release: Path, providers: Iterable[str]) -> None:
+        calls.append(release.name)
+        if len(calls) == 1:
+            (root / "usr/local/lib/systemd/system/gatevault.service").unlink()
+            raise harm
+        place(self, release, providers)
+
+    monkeypatch.setattr(System, "place", fails_once)
+    with pytest.raises(Refused, match=r"was not well.*is in place again"):
+        Setup(root).install(bundled(version="1.1"))
+    assert [name.partition("-")[0] for name in calls] == ["1.1", "1.0"]
+    assert files(root) == before
 
 
 # --- uninstall -----------------------------------------------------------------------------------

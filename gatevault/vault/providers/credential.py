@@ -66,8 +66,8 @@ class CredentialKeyProvider:
         if records.is_there(self._encrypted):
             if os.geteuid() != 0:
                 raise StateError(
-                    f"{self._encrypted} is there but was not delivered: add the drop-in "
-                    "systemd/drop-ins/credential.conf, restart and try again, or run this as root. "
+                    f"{self._encrypted} is there but was not delivered: run `gatevault-setup --keys "
+                    "systemd-credential`, restart and try again, or run this as root. "
                     "Nothing was changed."
                 )
             secret = self._decrypt()
@@ -78,7 +78,7 @@ class CredentialKeyProvider:
                 f"No credential {CREDENTIAL} was delivered, and only root can make one. Type, as root: "
                 f"install -d -m 700 {self._encrypted.parent} && head -c 32 /dev/urandom | "
                 f"systemd-creds encrypt --name={CREDENTIAL} - {self._encrypted}; "
-                "then add the drop-in systemd/drop-ins/credential.conf, restart and try again."
+                "then run `gatevault-setup --keys systemd-credential`, restart and try again."
             )
         return self._make()
 
@@ -90,8 +90,8 @@ class CredentialKeyProvider:
         if os.geteuid() == 0 and self._encrypted.is_file():
             return self._decrypt()
         raise VaultLockedError(
-            f"systemd did not deliver {CREDENTIAL}: faces are off, cards work. Add the drop-in "
-            "systemd/drop-ins/credential.conf and restart."
+            f"systemd did not deliver {CREDENTIAL}: faces are off, cards work. Run `gatevault-setup --keys "
+            "systemd-credential` and restart."
         )
 
     def propose(self) -> Secret:
