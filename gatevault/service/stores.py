@@ -184,7 +184,7 @@ def _attempt(stores: Stores, part: str, opening: Callable[[Stores], None]) -> No
 
 
 def _open_ledger(stores: Stores) -> None:
-    ledger = Ledger(stores.paths.ledger, stores.device.device, stores.house)
+    ledger = Ledger(stores.paths.ledger, stores.device.device, stores.house, alone=True)
     try:
         check_bench_flag(ledger, stores.device)
         stores.latest = ledger.latest()

@@ -51,10 +51,13 @@ def _corrupt(what: str) -> StoreCorruptError:
 class Database:
     """One file. `transaction()` commits as a whole, or leaves everything as it was."""
 
-    def __init__(self, path: Path, schema: str, what: str, page_bytes: int = PAGE_BYTES) -> None:
+    def __init__(
+        self, path: Path, schema: str, what: str, page_bytes: int = PAGE_BYTES, *, alone: bool = False
+    ) -> None:
         """Open or make `path`. StoreError family; a damaged file is refused, not repaired.
 
-        `page_bytes` is for a file that is made; one that is there keeps its own.
+        `page_bytes` is for a file that is made; one that is there keeps its own. `alone`: no other connection may
+        read it meanwhile, and SQLite's index of the log lies in RAM, not in a file that wears the disk as well.
         """
         self._what = what
         self._path = path
@@ -66,15 +69,17 @@ class Database:
             self._connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         try:
             with plain_errors(what):
-                self._prepare(schema, page_bytes)
+                self._prepare(schema, page_bytes, alone)
         except StoreError:
             self._connection.close()
             raise
 
-    def _prepare(self, schema: str, page_bytes: int) -> None:
+    def _prepare(self, schema: str, page_bytes: int, alone: bool) -> None:
         run = self._connection.execute
         run(f"PRAGMA page_size = {page_bytes}")  # before anything is in it
         run(f"PRAGMA busy_timeout = {BUSY_MS}")
+        if alone:
+            run("PRAGMA locking_mode = EXCLUSIVE")  # before the log is first used
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = FULL")
         run("PRAGMA secure_delete = ON")

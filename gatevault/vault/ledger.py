@@ -61,9 +61,12 @@ PAGE_BYTES: Final = 256 * 1024
 class Ledger:
     """The ledger of one device. Every method may raise the StoreError family."""
 
-    def __init__(self, path: Path, device: str, keys: HouseKeys) -> None:
-        """Open or make `path`; the entries are not read. LedgerBrokenError for a head that is not ours."""
-        self._db = Database(path, _SCHEMA, "The ledger (ledger.db)", _PAGE_BYTES)
+    def __init__(self, path: Path, device: str, keys: HouseKeys, *, alone: bool = False) -> None:
+        """Open or make `path`; the entries are not read. LedgerBrokenError for a head that is not ours.
+
+        `alone`: as the daemon opens it, which writes it all day (see `Database`).
+        """
+        self._db = Database(path, _SCHEMA, "The ledger (ledger.db)", _PAGE_BYTES, alone=alone)
         self._device = device
         self._keys = keys
         self._rows = RowBoxes(device, keys.journal)

@@ -78,6 +78,32 @@ def test_an_entrys_moment_has_this_boot_the_day_and_time_that_only_grows() -> No
     assert 0 < one.mono_ms <= other.mono_ms <= monotonic_ms()
 
 
+def test_what_an_admin_told_runs_on_until_the_systems_clock_is_later(wall: type[FakeWall]) -> None:
+    later = NOON + timedelta(days=30)
+    trusted = TrustedClock(later)
+    assert trusted.lost and not trusted.told
+    trusted.tell(later + timedelta(hours=1))
+    assert not trusted.lost and trusted.told
+    assert trusted.now() >= later + timedelta(hours=1)
+    trusted.untell()
+    assert trusted.lost
+    wall.shows = later + timedelta(days=1)
+    assert not trusted.lost and not trusted.told
+
+
+def test_setting_the_systems_clock_is_tried_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_to: list[float] = []
+    monkeypatch.setattr(clock.time, "clock_settime", lambda _, seconds: set_to.append(seconds))
+    assert clock.set_system_clock(NOON)
+    assert set_to == [NOON.timestamp()]
+
+    def forbidden(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(clock.time, "clock_settime", forbidden)
+    assert not clock.set_system_clock(NOON)
+
+
 @pytest.mark.parametrize(
     ("zone", "when", "expected"),
     [

@@ -247,6 +247,7 @@ FAULTS: dict[str, tuple[Plant, str, str, str]] = {
         "problem",
         "clock set",
     ),
+    "a time that an admin told": (lambda w: w.status("clock", source="admin"), "clock", "advice", "clock set"),
     "another model": (lambda w: w.status("vault", enrol_again=3), "enrolments", "problem", "3 residents"),
     "daemon without a filter": (
         in_process(DAEMON, "Seccomp:\t2", "Seccomp:\t0"),

@@ -34,6 +34,12 @@ PARTS: Final[dict[str, tuple[str, str]]] = {
 }
 """For each part of `gatevault status`: why it matters, and what to do where its own reason does not say."""
 
+_TOLD: Final = (
+    "the gate runs on the time that an admin told, for the system's clock is behind",
+    "The daemon forgets it when it restarts, and faces are off again.",
+    "As root: gatevault clock set, or timedatectl set-time.",
+)
+
 MANY: Final = 3
 """So many bad frames are no passing disturbance."""
 
@@ -56,9 +62,14 @@ def daemon(patient: Patient) -> Iterator[Finding]:
         part = patient.part(name)
         if name == "vision" and patient.bench:
             fix = "Wait some seconds, for the daemon starts it again; else see the daemon's log."
-        if part:
-            well = part["state"] in ("ok", "unlocked")
-            yield ok(name) if well else problem(name, str(part.get("reason", part["state"])), why, fix)
+        if not part:
+            continue
+        if part["state"] not in ("ok", "unlocked"):
+            yield problem(name, str(part.get("reason", part["state"])), why, fix)
+        elif part.get("source") == "admin":
+            yield advice(name, *_TOLD)
+        else:
+            yield ok(name)
     yield _enrolments(int(patient.part("vault").get("enrol_again", 0)))
 
 
