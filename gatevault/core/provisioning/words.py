@@ -157,6 +157,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "Start the gate, then run `gatevault provision` again: it goes on from here.",
         "请启动门禁，再运行 `gatevault provision`，将从此处继续。",
     ),
+    "not-started": (
+        "The gate does not answer: see journalctl -u gatevault, or `gatevault doctor`. Then run this again.",
+        "门禁没有响应：请看 journalctl -u gatevault 或 `gatevault doctor`，然后再次运行。",
+    ),
     "started": ("The gate answers.", "门禁已响应。"),
     "unlocked": (
         "The vault is open; after each start somebody types the passphrase: gatevault vault unlock.",
