@@ -17,6 +17,7 @@ from gatevault.service.state import NO_OPTIONS
 from gatevault.vault.backup import new_recovery_key
 from tests.bench import QUICK, Bench, configure, copied
 from tests.service.peer import Peer, shows
+from tests.site import RECORDS
 
 NAMES = ("Ouyang Xiaoming", "Grace Hopper")
 CARDS = ("7001234567", "7007654321")
@@ -73,6 +74,8 @@ def live_in(blank: Path, folder: Path) -> BackedUp:
         bench.ask(control.CardAdd(who[0], SPARE))
         bench.ask(control.Purge(who[1]))  # for a certificate
         bench.tap(CARDS[0])
+        for record in RECORDS:
+            bench.ask(record)
         assert bench.stop() == 0
         before = copied(root, folder / "before")
         public = new_recovery_key(folder / "recovery.key")

@@ -208,6 +208,31 @@ def test_a_passphrase_from_standard_input_seals_and_is_shown_nowhere(tmp_path: P
     assert (StatePaths(tmp_path / "state").keys / "vault.passphrase").exists()
 
 
+def test_a_gates_camera_that_is_not_there_stops_a_file_before_a_pin_is_touched(tmp_path: Path) -> None:
+    text = ANSWERS.replace("[consent]", 'board = "pi-relay-hat"\ncamera = "v4l2:/dev/video-none"\n[consent]')
+    ended = gatevault("provision", "--answers", answered(tmp_path, text), "--state", tmp_path / "gate")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("gatevault: gate.camera: /dev/video-none is not there")
+    assert "relay" not in ended.stderr
+    assert not (tmp_path / "gate").exists()
+
+
+def test_a_gate_whose_pins_are_not_there_is_made_only_where_none_is_to_be_tested(tmp_path: Path) -> None:
+    if any(Path("/dev").glob("gpiochip*")):
+        pytest.skip("this machine has a GPIO chip: the relay might really click")
+    text = ANSWERS.replace("[consent]", 'board = "pi-relay-hat"\ncamera = "picamera2:0"\n[consent]')
+    ended = gatevault("provision", "--answers", answered(tmp_path, text), "--state", tmp_path / "gate")
+    assert ended.returncode == 1 and "Nothing was changed." in ended.stderr
+    assert not (tmp_path / "gate").exists()
+    text = text.replace('relay = "works"', "").replace('buzzer = "broken"', "") + "\n[start]\ngate = false\n"
+    made = gatevault("provision", "--answers", answered(tmp_path, text), "--state", tmp_path / "gate", "--json")
+    assert made.returncode == 0, made.stderr
+    told = json.loads(made.stdout)
+    assert (told["bench"], told["running"], set(told["tested"].values())) == (False, False, {"skip"})
+    assert load_settings(StatePaths(tmp_path / "gate").config).gate.start_vision is False
+    assert "Start the gate" in made.stderr
+
+
 def test_without_a_terminal_and_without_answers_it_says_so(tmp_path: Path) -> None:
     ended = gatevault("provision", "--bench", "--state", tmp_path / "state", stdin=subprocess.DEVNULL)
     assert (ended.returncode, "--answers" in ended.stderr) == (2, True)

@@ -54,6 +54,7 @@ def test_the_device_carries_on(backed_up: BackedUp, old: Bench, new: Bench, seei
     held = old.ask(control.ResidentExport(backed_up.two))
     later, key = exported(old), old.ask(control.LedgerVerify())["key"]
     after = anchored(old)
+    assert old.status()["site"]["sign"] == "2026-11-21"
     assert old.stop() == 0
 
     told = backed_up.restored(new.root, later)
@@ -64,6 +65,7 @@ def test_the_device_carries_on(backed_up: BackedUp, old: Bench, new: Bench, seei
     new.start(vision=False)
     seeing(new, shows(1))
     assert new.status()["health"] == "ok"
+    assert new.status()["site"]["sign"] is None, "it may stand in another place: recorded anew, or faces are off"
     for card in (*CARDS, SPARE):
         assert new.tap(card)["relay"] is True
     assert new.tap("99")["reason"] == "unknown-card"

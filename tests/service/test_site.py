@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import select
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,6 +17,7 @@ from gatevault.core.site import SiteKind
 from gatevault.core.types import Quality
 from gatevault.core.wire import CameraOpen, FrameEmpty, Hint, Look, LookDone, LookEnd, Sight
 from gatevault.service.installer_key import signed
+from gatevault.service.sockets import connected_socket
 from gatevault.vault.installer import make_installer_key
 from tests.bench import QUICK, Bench, configure, eventually, in_background
 from tests.service.peer import Peer, Said, Script, person, seen, shows
@@ -186,7 +189,32 @@ def test_a_vector_that_comes_while_aiming_ends_vision(
     assert strict.status()["vision"]["state"] != "ok"
 
 
-def test_one_look_at_a_time_and_the_camera_closes_when_the_terminal_is_gone(
+def test_a_terminal_that_is_gone_closes_the_camera(
+    strict: Bench, key: Path, seeing: Callable[[Bench, Script], Peer]
+) -> None:
+    def lasting(look: Look) -> Iterator[Said]:
+        yield CameraOpen(look.nonce)
+        for frame in range(100_000):
+            yield FrameEmpty(look.nonce, frame, Hint.NO_FACE)
+            time.sleep(0.05)
+            if not strict.status()["vision"]["camera_open"] or stopped(peer):
+                yield LookDone(look.nonce, LookEnd.STOPPED, frame, 0, 100)
+                return
+
+    def stopped(peer: Peer) -> bool:
+        return bool(select.select([peer._socket], [], [], 0)[0])  # a Stop: nothing else is sent meanwhile
+
+    peer = seeing(strict, lasting)
+    terminal = connected_socket(strict.root / "run" / "control.sock", 10)
+    terminal.sendall(wire.pack(signed(control.Aim(60), key)))
+    assert terminal.recv(1)
+    eventually(lambda: strict.status()["vision"]["camera_open"])
+    terminal.close()
+    eventually(lambda: not strict.status()["vision"]["camera_open"], 20)
+    assert strict.values("privacy_led")[-1] == 0
+
+
+def test_one_look_at_a_time_and_a_vision_that_does_not_end_it_is_ended(
     strict: Bench, key: Path, seeing: Callable[[Bench, Script], Peer]
 ) -> None:
     def lasting(look: Look) -> list[Said]:

@@ -399,7 +399,6 @@ def test_a_disk_that_is_full(
         ("pin = 22", "pin = 1", "config", "problem", "HAT"),
         ("pin = 22", "pin = 40", "config", "problem", "header"),
         ("pin = 22", "pin = 14", "pins", "warning", "console"),
-        ("d1 = 12", "d1 = 60", "lines", "problem", "no line 60"),
     ],
 )
 def test_a_profile_that_cannot_be_wired(
@@ -416,6 +415,14 @@ def test_a_profile_that_cannot_be_wired(
     (found,) = [f for f in well.look()["findings"] if f["check"] == check and f["verdict"] != "ok"]
     assert found["verdict"] == verdict
     assert words in found["what"] + found["fix"]
+
+
+def test_a_chip_without_such_a_line(well: Well, monkeypatch: pytest.MonkeyPatch) -> None:
+    well.lines.update({1: "lg"})
+    other_board = ('gpiochip = "/dev/gpiochip0"', 'gpiochip = "/dev/gpiochip0"\nheader = "none"')
+    profile(well, monkeypatch, other_board, ("d1 = 12", "d1 = 60"))
+    (found,) = [f for f in well.look()["findings"] if f["check"] == "lines"]
+    assert (found["verdict"], "no line 60" in found["what"]) == ("problem", True)
 
 
 def test_a_relay_that_is_active_high_wants_a_pull_down(well: Well, monkeypatch: pytest.MonkeyPatch) -> None:

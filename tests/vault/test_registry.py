@@ -260,6 +260,9 @@ def test_a_registry_of_an_earlier_release_has_no_record_and_takes_one(path: Path
     assert again.site() == {"sign": {"text": "x"}}
     again.drop_site("sign", todo("op-s3", resident=""))
     assert again.site() == {}
+    again.put_site("installer", {"public": ""}, todo("op-s4", resident=""))
+    again.clear_site()
+    assert again.site() == {}, "as a restore leaves it"
     again.close()
 
 

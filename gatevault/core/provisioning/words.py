@@ -45,7 +45,6 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "wire-lamp": ("a driver's enable; 10 kOhm to ground", "驱动器使能端；10 kΩ 接地"),
     "wire-contact": ("contact to ground", "触点对地"),
     "wire-contact-up": ("contact to 3.3 V", "触点对 3.3 V"),
-    "wired": ("Press Enter when it is wired.", "接好后按回车。"),
     "anyway": ("Take it all the same?", "仍然采用？"),
     "parts-now": ("Test the parts now (they must be wired)?", "现在测试部件（须已接线）？"),
     # --- parts ------------------------------------------------------------------------------------
@@ -156,6 +155,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "start-by-hand": (
         "Start the gate, then run `gatevault provision` again: it goes on from here.",
         "请启动门禁，再运行 `gatevault provision`，将从此处继续。",
+    ),
+    "not-started": (
+        "The gate does not answer: see journalctl -u gatevault, or `gatevault doctor`. Then run this again.",
+        "门禁没有响应：请看 journalctl -u gatevault 或 `gatevault doctor`，然后再次运行。",
     ),
     "started": ("The gate answers.", "门禁已响应。"),
     "unlocked": (

@@ -89,6 +89,8 @@ class Wizard:
 
     def _first(self) -> None:
         answers: dict[str, Any] = {}
+        if self.only_file:  # before a relay clicks
+            self._ask("gate.camera")
         self._step("board")
         answers["gate.board"] = self._ask("gate.board")
         board = load_board(answers["gate.board"])
@@ -140,7 +142,7 @@ class Wizard:
             return try_parts(board, wedge, self.talk, bench=self.bench)
         except DeviceError as error:
             if self.only_file:
-                raise DeviceError(f"{pins_held(error)} Nothing was made.") from None
+                raise DeviceError(f"{pins_held(error)}. Nothing was changed.") from None
             self.talk.say("parts-off", why=pins_held(error))
             if not self.talk.wants("parts-left", "parts-left"):
                 raise

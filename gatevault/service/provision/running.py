@@ -54,7 +54,7 @@ def gate_running(root: Path, talk: Talk, *, bench: bool) -> Iterator[bool]:
     command = [sys.executable, "-P", "-m", "gatevault", "run", "--state", str(root.absolute())]
     daemon = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        yield _await(root, daemon)
+        yield _await(root, daemon, talk)
     finally:
         daemon.send_signal(signal.SIGTERM)
         try:
@@ -71,17 +71,19 @@ def _start_units(root: Path, talk: Talk) -> bool:
         talk.say("start-by-hand")
         return False
     subprocess.run([systemctl, "start", "gatevault.target"], check=False, timeout=START_S)
-    return _await(root, None)
+    return _await(root, None, talk)
 
 
-def _await(root: Path, daemon: subprocess.Popen[bytes] | None) -> bool:
+def _await(root: Path, daemon: subprocess.Popen[bytes] | None, talk: Talk) -> bool:
+    """Wait until the daemon answers; where it does not, that is said."""
     until = time.monotonic() + START_S
     while time.monotonic() < until:
         if daemon is not None and daemon.poll() is not None:
-            return False
+            break
         if answers(root):
             return True
         time.sleep(0.2)
+    talk.say("not-started")
     return False
 
 

@@ -30,6 +30,9 @@ from gatevault.vault.files import replace
 
 CONVERT_S: Final = 60.0
 
+LONGEST: Final = 80
+"""Characters of a record's text on the sheet."""
+
 CONVERTERS: Final[dict[str, Callable[[Path, Path], list[str]]]] = {
     "weasyprint": lambda page, pdf: [str(page), str(pdf)],
     "chromium": lambda page, pdf: _chromium(page, pdf),
@@ -139,7 +142,12 @@ def _aim(seen: Provisioned) -> str:
 def _record(record: dict[str, str] | None, *names: str) -> str:
     if record is None:
         return "not recorded 未登记"
-    return "; ".join([record["date"], *(record[name] for name in names)])
+    return "; ".join([record["date"], *(_short(record[name]) for name in names)])
+
+
+def _short(text: str) -> str:
+    """So that the sheet stays one page; `gatevault site show` has all of it."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _faces(site: dict[str, Any], status: dict[str, Any]) -> str:
