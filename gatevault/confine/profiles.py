@@ -22,7 +22,7 @@ _LOOKED_UP: Final = tuple(
 )
 """What native libraries read: other libraries, the processor's kind, cameras."""
 _ALWAYS: Final = tuple(map(Path, ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")))
-_CAMERAS: Final = ("video*", "media*", "v4l-subdev*", "dma_heap", "udmabuf", "vcsm-cma", "vchiq")
+_CAMERAS: Final = ("video*", "v4l", "media*", "v4l-subdev*", "dma_heap", "udmabuf", "vcsm-cma", "vchiq")
 _PINS: Final = ("gpiochip*", "gpiomem*", "input", "tpm*")
 """The whole of /dev/input, since a reader may be plugged in later; which of it may be opened is udev's to say."""
 
