@@ -14,6 +14,7 @@ from typing import Final
 import gatevault
 from gatevault.confine import calls, landlock, process
 from gatevault.confine.landlock import Files
+from gatevault.confine.truth import truth_of
 from gatevault.core.confined import Confined
 
 _PROGRAMS: Final = tuple(map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")))
@@ -22,7 +23,7 @@ _LOOKED_UP: Final = tuple(
 )
 """What native libraries read: other libraries, the processor's kind, cameras."""
 _ALWAYS: Final = tuple(map(Path, ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")))
-_CAMERAS: Final = ("video*", "media*", "v4l-subdev*", "dma_heap", "udmabuf", "vcsm-cma", "vchiq")
+_CAMERAS: Final = ("video*", "v4l", "media*", "v4l-subdev*", "dma_heap", "udmabuf", "vcsm-cma", "vchiq")
 _PINS: Final = ("gpiochip*", "gpiomem*", "input", "tpm*")
 """The whole of /dev/input, since a reader may be plugged in later; which of it may be opened is udev's to say."""
 
@@ -43,6 +44,8 @@ def cut_off(confined: Confined) -> Confined:
     try:
         calls.give_up_more()
     except calls.CallsError as error:
+        if _by_unit():  # which shows it no other socket
+            return confined
         return Confined(confined.files, (*confined.lacks, f"it could make further sockets: {error}"))
     return confined
 
@@ -88,7 +91,8 @@ def _confine(files: Files) -> Confined:
     try:
         calls.give_up()
     except calls.CallsError as error:
-        lacks.append(f"system calls are not filtered: {error}")
+        if not _by_unit():
+            lacks.append(f"system calls are not filtered: {error}")
     abi, why = 0, "this kernel has no Landlock"
     try:
         abi = landlock.restrict(files)
@@ -105,6 +109,12 @@ def _confine(files: Files) -> Confined:
 def _read_only() -> bool:
     """Whether the system's files are read-only for us, as a unit with ProtectSystem=strict makes them."""
     return all(os.statvfs(path).f_flag & os.ST_RDONLY for path in ("/", "/usr", "/etc"))
+
+
+def _by_unit() -> bool:
+    """Whether somebody filters our system calls and made the system read-only for us: a unit of ours."""
+    truth = truth_of()
+    return _read_only() and truth is not None and truth.filters > 0
 
 
 def _own_program() -> tuple[Path, ...]:

@@ -30,13 +30,17 @@ class Truth:
 def truth_of(pid: int | str = "self") -> Truth | None:
     """What /proc tells of a process; None where there is none, or where it is hidden (ProtectProc=invisible)."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return parse(Path(f"/proc/{pid}/status").read_text())
     except OSError:
         return None
-    said = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def parse(status: str) -> Truth:
+    """The same from the text of a process's `/proc/PID/status`; what it does not say counts as not in force."""
+    said = {name: value.strip() for name, _, value in (line.partition(":") for line in status.splitlines())}
     filtered = said.get("Seccomp") == "2"
     return Truth(
         no_new_privileges=said.get("NoNewPrivs") == "1",
         filters=int(said.get("Seccomp_filters", "1")) if filtered else 0,  # counted from Linux 5.9 on
-        capabilities=int(said.get("CapEff", "0"), 16),
+        capabilities=int(said.get("CapEff", "1"), 16),
     )

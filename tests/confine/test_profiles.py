@@ -113,7 +113,11 @@ def test_without_libseccomp_or_landlock_it_says_so(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(landlock, "restrict", lambda files: 0)
     assert daemon().files == "nothing" and "no Landlock" in daemon().lacks[1]
     monkeypatch.setattr(profiles, "_read_only", lambda: True)
+    monkeypatch.setattr(profiles, "truth_of", lambda: Truth(True, 0, 0))
     assert daemon().files == "read-only mounts" and len(daemon().lacks) == 1
+    monkeypatch.setattr(profiles, "truth_of", lambda: Truth(True, 30, 0))
+    assert daemon().lacks == (), "the unit's filter and mounts stand in"
+    monkeypatch.setattr(profiles, "truth_of", lambda: Truth(True, 0, 0))
     monkeypatch.setattr(process, "deny_write_execute", lambda: False)
     assert len(daemon().lacks) == 1, "systemd refuses it in its own way"
     monkeypatch.setattr(profiles, "_read_only", lambda: False)

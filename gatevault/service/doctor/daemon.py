@@ -31,6 +31,14 @@ PARTS: Final[dict[str, tuple[str, str]]] = {
         "Faces are off, for ended consents could seem to live; cards open at any hour.",
         "gatevault clock set 2026-11-26T15:00 (what the time is there), or connect a time source.",
     ),
+    "sandbox": (
+        "The promise that nothing leaves the device is the sandbox's, not the program's good manners.",
+        "Start both processes by the units as they ship; docs/sandbox.md says which layer forbids what.",
+    ),
+    "site": (
+        "Nobody may be looked at where the assessment and the sign are not on record; cards open.",
+        "gatevault site record",
+    ),
 }
 """For each part of `gatevault status`: why it matters, and what to do where its own reason does not say."""
 
@@ -65,7 +73,10 @@ def daemon(patient: Patient) -> Iterator[Finding]:
         if not part:
             continue
         if part["state"] not in ("ok", "unlocked"):
-            yield problem(name, str(part.get("reason", part["state"])), why, fix)
+            verdict = advice if part["state"] == "partial" else problem
+            yield verdict(name, str(part.get("reason", part["state"])), why, fix)
+        elif name == "site" and part["faces"] == "off":
+            yield advice(name, str(part["reason"]), why, fix)
         elif part.get("source") == "admin":
             yield advice(name, *_TOLD)
         else:

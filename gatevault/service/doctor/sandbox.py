@@ -1,7 +1,7 @@
 """Whether the sandbox is in force: what the kernel says of the running daemon and of vision, not what a unit asks.
 
-Only /proc is read, so that it holds however the processes were started. (The room `confine`, which applies the
-sandbox from inside, reads the same for itself.)
+Only /proc is read, so that it holds however the processes were started; what they say of themselves, Landlock among
+it, is the part `sandbox` of `gatevault status`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from gatevault.service.doctor.finding import Finding, advice, ok, problem, unknown, warning
+from gatevault.confine.truth import parse
+from gatevault.service.doctor.finding import Finding, ok, problem, unknown, warning
 from gatevault.service.doctor.patient import Patient
 from gatevault.service.doctor.probe import Probe
 
@@ -17,8 +18,6 @@ _WHY: Final = "The promise that nothing leaves the device is the sandbox's, not 
 _FIX: Final = (
     "Install the units as they ship, without drop-ins that weaken them; `systemctl restart gatevault.target`."
 )
-FILTERED: Final = "2"
-"""Seccomp's mode of a process with a filter."""
 
 
 def sandbox(patient: Patient) -> Iterator[Finding]:
@@ -46,24 +45,20 @@ def _of(check: str, patient: Patient, pid: int) -> Finding:
         return warning(
             check, f"{facts['swapped_kb']} KB of it are swapped", why, "swapoff -a; systemctl restart it."
         )
-    if facts["seccomp"] != FILTERED:  # a bench that nobody confined
-        return advice(check, "no filter of system calls", _WHY, "A gate's units bring one; a bench holds toys.")
     return ok(check)
 
 
 def _missing(facts: dict[str, Any], bench: bool) -> list[str]:
     """In words. A bench is started by hand, as whoever does it: what systemd alone can give is not asked there."""
-    asked = [
-        (facts["no_new_privs"] == "1", "it may gain privileges"),
-        (facts["core"] == ("0", "0"), "it may dump its memory"),
-    ]
-    if not bench:
-        asked += [
-            (facts["seccomp"] == FILTERED, "no filter of system calls"),
-            (facts["capabilities"] == 0, "it has capabilities"),
-            (not facts["interfaces"], f"it has a network ({', '.join(facts['interfaces'])})"),
-        ]
-    return [text for well, text in asked if not well]
+    truth = facts["truth"]
+    missing = [] if bench else list(truth.lacks())
+    if bench and not truth.no_new_privileges:
+        missing.append("new privileges can be gained")
+    if facts["core"] != ("0", "0"):
+        missing.append("it may dump its memory")
+    if not bench and facts["interfaces"]:
+        missing.append(f"it has a network ({', '.join(facts['interfaces'])})")
+    return missing
 
 
 def read(probe: Probe, pid: int) -> dict[str, Any] | None:
@@ -72,14 +67,12 @@ def read(probe: Probe, pid: int) -> dict[str, Any] | None:
     status, limits, devices = (probe.text(f"{base}/{name}") for name in ("status", "limits", "net/dev"))
     if status is None or limits is None:
         return None
-    told = {name: value.strip() for name, _, value in (line.partition(":") for line in status.splitlines())}
     core = next((line.split()[4:6] for line in limits.splitlines() if line.startswith("Max core file size")), [])
     rows = [line.partition(":")[0].strip() for line in (devices or "").splitlines()[2:]]
+    swapped = next((line.split()[1] for line in status.splitlines() if line.startswith("VmSwap:")), "0")
     return {
-        "no_new_privs": told.get("NoNewPrivs"),
-        "seccomp": told.get("Seccomp"),
-        "capabilities": int(told.get("CapEff", "1"), 16),
+        "truth": parse(status),
         "core": tuple(core),
         "interfaces": [name for name in rows if name and name != "lo"],
-        "swapped_kb": int(told.get("VmSwap", "0 kB").split()[0]),
+        "swapped_kb": int(swapped),
     }
