@@ -74,7 +74,7 @@ def examine(
     ask: Ask | None = None,
     survey: Callable[[str], Chip] = survey,
 ) -> dict[str, Any]:
-    """`{"ok": …, "seconds": …, "findings": [{"check", "verdict", "fails", "what", "why", "fix"}, …]}`.
+    """`{"ok": …, "seconds": …, "findings": [{"check", "verdict", "fails", "text", "what", "why", "fix"}, …]}`.
 
     Tests give another machine (`probe`, `survey`) and another daemon (`ask`).
     """

@@ -42,6 +42,7 @@ class Finding:
             "check": self.check,
             "verdict": self.verdict.value,
             "fails": not self.well,
+            "text": "; ".join(part for part in (self.what, self.fix) if part),
             "what": self.what,
             "why": self.why,
             "fix": self.fix,
