@@ -95,6 +95,12 @@ def test_nothing_of_the_network_or_of_debian_was_needed(installed: CleanRoot) ->
     )
 
 
+def test_byte_code_is_there_since_no_unit_may_write_it(installed: CleanRoot) -> None:
+    package = next((installed.path / "opt/gatevault/releases").glob("*/lib/python3.11/site-packages/gatevault"))
+    made = {path.parent.parent / (path.name.partition(".")[0] + ".py") for path in package.rglob("*.pyc")}
+    assert made == set(package.rglob("*.py"))
+
+
 def test_each_user_may_run_it_and_only_root_may_change_it(installed: CleanRoot) -> None:
     for user in ("gatevault", "gatevault-vision"):
         script = (
