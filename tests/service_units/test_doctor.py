@@ -257,7 +257,7 @@ FAULTS: dict[str, tuple[Plant, str, str, str]] = {
     ),
     "vision with capabilities": (
         in_process(VISION, "CapEff:\t0000000000000000", "CapEff:\t0000000000200000"),
-        *("sandbox vision", "problem", "capabilities"),
+        *("sandbox vision", "problem", "privileges of root"),
     ),
     "new privileges": (
         in_process(DAEMON, "NoNewPrivs:\t1", "NoNewPrivs:\t0"),
