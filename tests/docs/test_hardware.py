@@ -37,5 +37,5 @@ def test_the_longest_runs_of_lock_cable() -> None:
 
 
 def test_the_camera_pages_tell_the_limit_that_is_kept() -> None:
-    for page in (HARDWARE / "README.md", HARDWARE.parent / "docs" / "adr" / "0018-who-begins-a-look.md"):
+    for page in (HARDWARE / "README.md", HARDWARE.parent / "docs" / "adr" / "0017-who-begins-a-look.md"):
         assert f"{OPEN_MS} ms" in page.read_text(encoding="utf-8")
