@@ -131,6 +131,7 @@ class CleanRoot:
         if self._inside is not None:
             self._inside.kill()  # and unshare's --kill-child the first
             self._inside.wait()
+        shutil.rmtree(self.path, ignore_errors=True)  # some gigabytes
 
     def _namespaces(self) -> subprocess.Popen[str]:
         prepare = (
