@@ -27,7 +27,7 @@ _ANYBODY_ELSE: Final = 0o077
 _WRITERS: Final = 0o022
 
 PROGRAM: Final = "/opt/gatevault"
-UNIT_FOLDERS: Final = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+UNIT_FOLDERS: Final = tuple(f"{place}/systemd/system" for place in ("/etc", "/usr/local/lib", "/usr/lib", "/lib"))
 
 
 def state(patient: Patient) -> Iterator[Finding]:
