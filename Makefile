@@ -7,7 +7,7 @@ STAMP := $(VENV)/.synced
 # One process a core, each with whole files, so that a file's slow fixtures are made once.
 SIDE_BY_SIDE := -n $(shell nproc) --dist loadscope
 
-.PHONY: help setup demo test nightly measure lint types imports check wheel clean
+.PHONY: help setup demo test nightly measure lint types imports check wheel bundle clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,9 +17,10 @@ help:
 	@echo "make nightly  the long tests as well"
 	@echo "make measure  what unlock, purge and start take with 100 to 10,000 residents"
 	@echo "make setup    only install; leaves $(BIN)/gatevault"
+	@echo "make bundle   what a gate is installed from, offline, into dist/ (ARCH=aarch64|x86_64, PYTHON=3.11|3.13; else all)"
 
 $(STAMP): pyproject.toml uv.lock
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || $(if $(filter 3.%,$(PYTHON)),python3,$(PYTHON)) -m venv $(VENV)
 	@test -x $(UV) || $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet "uv>=0.9"
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) sync --active --locked --inexact --quiet
@@ -45,6 +46,7 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+	cd packaging && ../$(BIN)/mypy --config-file ../pyproject.toml --package gatevault_setup
 
 imports: setup
 	$(BIN)/lint-imports
@@ -54,6 +56,10 @@ check: lint types imports test
 wheel: setup
 	@rm -rf dist
 	$(UV) build --quiet --wheel --out-dir dist
+
+# Wheels of both Pythons in one bundle an architecture, unless PYTHON names one.
+bundle: setup
+	$(BIN)/python packaging/bundle.py $(if $(ARCH),--arch $(ARCH)) $(if $(filter 3.%,$(PYTHON)),--python $(PYTHON))
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

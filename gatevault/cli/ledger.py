@@ -16,6 +16,7 @@ from gatevault.core.bundle import FORMAT, single_entry
 from gatevault.core.checkpoint import read_key, read_note
 from gatevault.core.errors import StateError, UsageError
 from gatevault.core.jcs import MAX_INTEGER
+from gatevault.service.audit import verify_stopped
 from gatevault.service.client import ask
 from gatevault.vault.audit import audit_bundle
 from gatevault.vault.files import replace
@@ -37,6 +38,9 @@ def ledger_verify(
     key: Annotated[
         str | None, typer.Option(metavar="VKEY", help="The key that was pinned; a bundle needs it.")
     ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Read the ledger itself: for a gate whose daemon is stopped.")
+    ] = False,
     state: State = DEFAULT,
     as_json: Json = False,
 ) -> None:
@@ -48,7 +52,7 @@ def ledger_verify(
                 raise UsageError("An exported ledger is checked with the key that was pinned: give --key VKEY.")
             body = audit_bundle(_read(bundle), key, kept).body()
         else:
-            body = ask(state, control.LedgerVerify(kept), say)
+            body = verify_stopped(state, kept) if offline else ask(state, control.LedgerVerify(kept), say)
             if key is not None and body["key"] != read_key(key).text():
                 found = {"entry": None, "problem": "the device's key is not the pinned one"}
                 body |= {"ok": False, "problems": [found, *body["problems"]]}

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import getpass
+import json
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gatevault.cli.output import DEFAULT, Json, State, do, plain_errors, say
+from gatevault.cli.output import DEFAULT, Json, State, answer, do, plain_errors, say
 from gatevault.core import control
 from gatevault.core.errors import UsageError
 from gatevault.core.passphrase import typed
 from gatevault.service.client import ask
+from gatevault.service.destruction import destroy_vault, keep
 
 vault = typer.Typer(no_args_is_help=True, help="The sealed templates: lock, unlock, check.")
 key = typer.Typer(no_args_is_help=True, help="Where the key of the templates lives.")
@@ -79,6 +82,23 @@ def vault_check(state: State = DEFAULT, as_json: Json = False) -> None:
     """Open every record, compare the stores, look for remains. Exit 0 only where all is well."""
     if not do(state, as_json, control.VaultCheck())["ok"]:
         raise typer.Exit(1)
+
+
+@vault.command("destroy")
+def vault_destroy(
+    device: Annotated[str, typer.Argument(help="The device's id, as `status` tells it: it says that you mean it.")],
+    statement: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the signed statement to this file.")
+    ] = None,
+    state: State = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Destroy the key of every template, and the templates, for ever. The daemon must be stopped."""
+    with plain_errors(as_json):
+        body = destroy_vault(state, device)
+        answer(body, as_json)
+        if statement is not None:
+            keep(statement, json.dumps(body, ensure_ascii=False, indent=1) + "\n")
 
 
 @key.command("show")

@@ -49,6 +49,7 @@ class EntryType(StrEnum):
     KEYS_MOVED = "keys-moved"
     VAULT_LOCKED = "vault-locked"
     VAULT_UNLOCKED = "vault-unlocked"
+    VAULT_DESTROYED = "vault-destroyed"
     BACKED_UP = "backed-up"
     RESTORED = "restored"
     CLOCK_STEPPED = "clock-stepped"
@@ -75,7 +76,9 @@ _GATE: Final = frozenset(
         EntryType.FAULT,
     }
 )
-_EVER: Final = frozenset({EntryType.STATE_MADE, EntryType.PAYLOADS_ERASED, EntryType.RESTORED})
+_EVER: Final = frozenset(
+    {EntryType.STATE_MADE, EntryType.PAYLOADS_ERASED, EntryType.RESTORED, EntryType.VAULT_DESTROYED}
+)
 """What the device is, and what was erased when: nothing of a person, and later checks need them."""
 
 TEMPLATE_TYPES: Final = frozenset(
@@ -85,6 +88,7 @@ TEMPLATE_TYPES: Final = frozenset(
         EntryType.CONSENT_WITHDRAWN,
         EntryType.RESIDENT_REMOVED,
         EntryType.RESTORED,
+        EntryType.VAULT_DESTROYED,
     }
 )
 """Entries that may change how many templates there are: see `templates_after`."""
@@ -99,9 +103,9 @@ def templates_after(count: int | None, kind: EntryType, payload: dict[str, Any])
     """How many templates there are after an entry; None where that was not known before.
 
     `enrolled` says whether it `replaces` an earlier template; what erases says whether a `template` was there; a
-    restore brings none.
+    restore brings none, and a destroyed vault has none.
     """
-    if kind is EntryType.RESTORED:
+    if kind in (EntryType.RESTORED, EntryType.VAULT_DESTROYED):
         return 0
     if count is None:
         return None

@@ -1,4 +1,4 @@
-"""What the device signs for a person to keep: consent receipts and deletion certificates.
+"""What the device signs for a person to keep: consent receipts, deletion certificates, a vault's destruction.
 
 Ed25519 (libsodium through PyNaCl) over a domain prefix ‖ RFC 8785 canonical JSON. The public key is written as
 `gvk1-` and 64 hexadecimal digits; `gatevault ledger anchor` prints it, and each export of a resident holds it.
@@ -29,6 +29,7 @@ class Kind(Enum):
 
     RECEIPT = ("receipt", b"gv/receipt/v1\0")
     CERTIFICATE = ("certificate", b"gv/certificate/v1\0")
+    DESTRUCTION = ("destruction", b"gv/destruction/v1\0")
 
 
 def key_text(key: Signer) -> str:

@@ -120,14 +120,14 @@ def test_every_type_has_its_class() -> None:
     assert classes[Keep.GATE] == {
         "started", "stopped", "decision", "outcome", "door-held", "door-locked", "sensor", "fault",
     }  # fmt: skip
-    assert classes[Keep.EVER] == {"state-made", "payloads-erased", "restored"}
+    assert classes[Keep.EVER] == {"state-made", "payloads-erased", "restored", "vault-destroyed"}
     assert {"enrolled", "purged", "consent-given", "resident-read", "clock-stepped"} <= classes[Keep.ADMIN]
 
 
 def test_what_entries_do_to_the_number_of_templates() -> None:
     assert templates_after(3, EntryType.ENROLLED, {"replaces": False}) == 4
     assert templates_after(3, EntryType.ENROLLED, {"replaces": True}) == 3
-    for kind in TEMPLATE_TYPES - {EntryType.ENROLLED, EntryType.RESTORED}:
+    for kind in TEMPLATE_TYPES - {EntryType.ENROLLED, EntryType.RESTORED, EntryType.VAULT_DESTROYED}:
         assert templates_after(3, kind, {"template": True}) == 2
         assert templates_after(3, kind, {"template": False}) == templates_after(3, kind, {}) == 3
     for kind in set(EntryType) - TEMPLATE_TYPES:
@@ -135,6 +135,7 @@ def test_what_entries_do_to_the_number_of_templates() -> None:
     assert templates_after(None, EntryType.ENROLLED, {"replaces": False}) is None
     for before in (None, 3):
         assert templates_after(before, EntryType.RESTORED, {}) == 0, "no template is in a backup"
+        assert templates_after(before, EntryType.VAULT_DESTROYED, {}) == 0
 
 
 @pytest.mark.parametrize("size", [0, 15, 17])
