@@ -107,9 +107,8 @@ class System:
         if shutil.which(program) is None:
             raise Refused(f"{program} is not on this machine: it is part of systemd, which a gate needs.")
         where = [] if self.machine.here else [f"--root={self.machine.root}"]
-        # With --root it looks for the file below it.
-        name = f"/{file.relative_to(self.machine.root)}"
-        Machine(Path("/")).need([program, *where, *more, name])
+        # By name, which it looks for below the root: what it makes of a path with --root differs between versions.
+        Machine(Path("/")).need([program, *where, *more, file.name])
 
     # --- the service manager -----------------------------------------------------------------
 

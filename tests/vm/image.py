@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from tests.vm.gate import DAEMON, GRANTED, LAMP, LIGHT, NOTES, REFUSED, RELAY, SLOW, VISION
 from tests.vm.root import Root, run
 
 TOP: Final = Path(__file__).resolve().parents[2]
@@ -15,6 +16,7 @@ HERE: Final = Path(__file__).resolve().parent
 LGPIO: Final = "lgpio==0.2.2.0"
 """The driver of GPIO pins. Raspberry Pi OS has it as python3-lgpio, Debian 12 has not: its wheel takes that place."""
 
+WATCHED: Final = (RELAY, LIGHT, GRANTED, REFUSED, LAMP)
 DISK_MB: Final = 3_072
 
 UNIT: Final = """\
@@ -46,6 +48,19 @@ FILES: Final = {
         before="multi-user.target",
         service="ExecStart=/usr/bin/python3 -u /opt/vm/agent.py\nRestart=always",
     ),
+    # From before the daemon's start, so that the relay's line is known at every moment of a boot.
+    "etc/systemd/system/vm-watch.service": UNIT.format(
+        what="Notes each change of the lines",
+        before="multi-user.target",
+        service=f"ExecStart=/usr/bin/python3 -u /opt/vm/watch.py {NOTES} {' '.join(map(str, WATCHED))}",
+    ).replace("[Service]", "Requires=vm-chip.service\nAfter=vm-chip.service\n\n[Service]"),
+    "etc/systemd/system/vm-reader.service": UNIT.format(
+        what="A USB reader that types",
+        before="multi-user.target",
+        service="ExecStart=/usr/bin/python3 -u /opt/vm/wedge.py /run/vm-reader",
+    ),
+    f"etc/systemd/system/{DAEMON}.d/vm-slow.conf": SLOW,
+    f"etc/systemd/system/{VISION}.d/vm-slow.conf": SLOW,
     "etc/systemd/system/vm-chip.service": UNIT.format(
         what="The simulated GPIO chip, there as early as a Pi's",
         before="sysinit.target",
@@ -66,7 +81,7 @@ class Image:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         shutil.copytree(HERE / "guest", self.tree / "opt/vm", ignore=shutil.ignore_patterns("__pycache__"))
-        self.chroot("systemctl", "enable", "vm-agent", "vm-chip")
+        self.chroot("systemctl", "enable", "vm-agent", "vm-chip", "vm-watch", "vm-reader")
         self.chroot("systemctl", "mask", *NO_USE)
         self.chroot("systemctl", "set-default", "multi-user.target")
         self._lgpio()
@@ -92,28 +107,22 @@ class Image:
         return self.disk
 
 
-def install_standin(image: Image) -> None:
-    tree = image.tree
-    run("chroot", tree, "python3", "-m", "venv", "--without-pip", "--system-site-packages", "/opt/gatevault")
-    site = tree / "opt/gatevault/lib/python3.11/site-packages"
-    req = tree / "opt/req.txt"
-    uv = TOP / ".venv/bin/uv"
-    run(uv, "export", "--no-dev", "--locked", "--no-hashes", "--no-emit-project", "-q", "-o", req, cwd=TOP)
-    run(uv, "build", "--quiet", "--wheel", "--out-dir", tree / "opt/dist", cwd=TOP)
-    wheel = next((tree / "opt/dist").glob("*.whl"))
-    options = ["--no-deps", "--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_36", "--target", site]
-    run(uv, "pip", "install", "-q", *options, "-r", req, wheel, cwd=TOP)
-    run("chroot", tree, "python3", "-m", "compileall", "-q", "/opt/gatevault/lib")
-    shutil.copy("/tmp/prof.toml", site / "gatevault/_hardware/boards/vm.toml")
-    prog = tree / "opt/gatevault/bin/gatevault"
-    prog.write_text("#!/opt/gatevault/bin/python\nfrom gatevault.cli.app import main\nmain()\n")
-    prog.chmod(0o755)
-    for source, target in (
-        ("systemd/sysusers.d/gatevault.conf", "usr/lib/sysusers.d"),
-        ("systemd/tmpfiles.d/gatevault.conf", "usr/lib/tmpfiles.d"),
-        ("hardware/udev/60-gatevault.rules", "etc/udev/rules.d"),
-    ):
-        shutil.copy(TOP / source, tree / target)
-    for unit in ("gatevault.service", "gatevault-vision.service", "gatevault.target", "gatevault-key.service"):
-        shutil.copy(TOP / "systemd" / unit, tree / "etc/systemd/system")
-    image.chroot("systemd-sysusers")
+def install(image: Image, bundle: Path, work: Path) -> str:
+    """GateVault into the root by its own installer, from its own bundle; what the installer said."""
+    run("tar", "-xzf", bundle, "-C", work)
+    (unpacked,) = (folder for folder in work.glob("gatevault-*") if folder.is_dir())
+    command = ["/usr/bin/env", "python3", str(unpacked / "install"), "--root", str(image.tree)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"./install --root refused:\n{done.stdout}{done.stderr}")
+    site = image.tree / "opt/gatevault/current/lib/python3.11/site-packages"
+    shutil.copy(HERE / "vm.toml", site / "gatevault/_hardware/boards/vm.toml")
+    if not (site / "evdev").exists():  # Debian's own, as an admin of a gate with a USB reader must have it
+        (site / "evdev").symlink_to("/usr/lib/python3/dist-packages/evdev")
+    return done.stdout
+
+
+def make_bundle() -> Path:
+    """`make bundle`, for this root's processor and Python."""
+    run("make", "bundle", "ARCH=x86_64", "PYTHON=3.11", cwd=TOP)
+    return max((TOP / "dist").glob("gatevault-*-x86_64-py311.tar.gz"), key=lambda path: path.stat().st_mtime)
