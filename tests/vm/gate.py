@@ -18,7 +18,7 @@ DAEMON, VISION, TARGET = "gatevault.service", "gatevault-vision.service", "gatev
 NOTES: Final = "/run/vm-lines.jsonl"
 
 SLOW: Final = "[Service]\nTimeoutStartSec=300\nTimeoutStopSec=120\n"
-"""Emulated, a Python starts twenty times slower than on a Pi: what the units allow for is stretched, the watchdog not."""
+"""Emulated, a Python starts far more slowly than on a Pi: the units' patience is stretched, the watchdog not."""
 
 CONFIG: Final = """
 [readers]
@@ -63,7 +63,10 @@ class Gate:
 
     def until_runs(self, unit: str = DAEMON, other_than: int = 0) -> int:
         """Wait until `unit` is up with another process than `other_than`; its id."""
-        self.until(f"start of {unit}", lambda: self.show(unit, "ActiveState") == "active" and self.pid(unit) not in (0, other_than))
+        self.until(
+            f"start of {unit}",
+            lambda: self.show(unit, "ActiveState") == "active" and self.pid(unit) not in (0, other_than),
+        )
         return self.pid(unit)
 
     # --- lines -------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from tests.vm import portrait
 from tests.vm.gate import DAEMON, GRANTED, LAMP, LIGHT, NOTES, REFUSED, RELAY, SLOW, VISION
 from tests.vm.root import Root, run
 
@@ -14,7 +15,7 @@ TOP: Final = Path(__file__).resolve().parents[2]
 HERE: Final = Path(__file__).resolve().parent
 
 LGPIO: Final = "lgpio==0.2.2.0"
-"""The driver of GPIO pins. Raspberry Pi OS has it as python3-lgpio, Debian 12 has not: its wheel takes that place."""
+"""The driver of GPIO pins. Raspberry Pi OS has python3-lgpio, Debian 12 has not: its wheel takes that place."""
 
 WATCHED: Final = (RELAY, LIGHT, GRANTED, REFUSED, LAMP)
 DISK_MB: Final = 3_072
@@ -40,9 +41,10 @@ FILES: Final = {
     # A camera whose picture is what is written to its output, 640 pixels wide (see test_camera.py).
     "etc/modprobe.d/vm.conf": "options vivid n_devs=1 node_types=0x101 num_inputs=1 input_types=0x03 "
     "num_outputs=1 output_types=0x01\n",
-    # What hardware/udev/60-gatevault.rules tells an installer to write for the reader in hand; this one is not on USB.
-    "etc/udev/rules.d/70-reader.rules": 'SUBSYSTEM=="input", KERNEL=="event[0-9]*", ATTRS{id/vendor}=="ffff", '
-    'ATTRS{id/product}=="0035", GROUP="gatevault", MODE="0660", SYMLINK+="gatevault/reader0"\n',
+    # What hardware/udev/60-gatevault.rules tells to write for a reader; this one is not on USB.
+    "etc/udev/rules.d/61-gatevault-site.rules": 'SUBSYSTEM=="input", KERNEL=="event[0-9]*", '
+    'ATTRS{id/vendor}=="ffff", ATTRS{id/product}=="0035", '
+    'GROUP="gatevault", MODE="0660", SYMLINK+="gatevault/reader0"\n',
     "etc/systemd/system/vm-agent.service": UNIT.format(
         what="What the tests tell this machine",
         before="multi-user.target",
@@ -81,6 +83,7 @@ class Image:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         shutil.copytree(HERE / "guest", self.tree / "opt/vm", ignore=shutil.ignore_patterns("__pycache__"))
+        portrait.write(self.tree / "opt/vm/face.yuv")
         self.chroot("systemctl", "enable", "vm-agent", "vm-chip", "vm-watch", "vm-reader")
         self.chroot("systemctl", "mask", *NO_USE)
         self.chroot("systemctl", "set-default", "multi-user.target")
@@ -97,7 +100,9 @@ class Image:
         words = ["chroot", str(self.tree), *command]
         done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode:
-            raise RuntimeError(f"{' '.join(words)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}")
+            raise RuntimeError(
+                f"{' '.join(words)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}"
+            )
         return done.stdout + done.stderr
 
     def make(self) -> Path:

@@ -1,4 +1,4 @@
-"""One emulated computer: QEMU without KVM, a TPM in software, a disk, and a port over which it does what it is told."""
+"""One emulated computer: QEMU without KVM, a TPM in software, a disk, a port over which it does what it is told."""
 
 from __future__ import annotations
 
@@ -66,12 +66,15 @@ class Machine:
             time.sleep(0.05)
 
     def _hardware(self) -> list[str]:
-        """A processor with what the wheels are built for (x86-64-v2 and AVX2), and nothing that the gate does not use."""
+        """A processor with what the wheels are built for (x86-64-v2, AVX2), and nothing that no gate uses."""
         return [
             *("-accel", "tcg,thread=multi", "-cpu", "max,la57=off", "-smp", str(CORES), "-m", str(MEMORY_MB)),
             *("-machine", "pc", "-nodefaults", "-display", "none", "-no-reboot"),
             *("-kernel", str(self._kernel), "-initrd", str(self._initrd)),
-            *("-append", "console=ttyS0 quiet mitigations=off transparent_hugepage=never panic=-1 systemd.show_status=no"),
+            *(
+                "-append",
+                "console=ttyS0 quiet mitigations=off transparent_hugepage=never systemd.show_status=no",
+            ),
             *("-drive", f"file={self._disk},format=raw,if=virtio,cache=writeback"),
             *("-device", "virtio-rng-pci"),
         ]
@@ -135,14 +138,19 @@ class Machine:
         """The same, for what may fail."""
         assert self._port is not None
         self._port.settimeout(limit_s + 60)
-        return self._ask(text, limit_s)
+        began = time.monotonic()
+        done = self._ask(text, limit_s)
+        with (self._logs / "commands.log").open("a") as log:
+            took = time.monotonic() - began
+            log.write(f"{took:6.1f} s [{done.code}] {text[:300]}\n{done.out[-500:]}{done.err[-500:]}\n")
+        return done
 
     def write(self, path: str, text: str) -> None:
         """A small file in the machine."""
         self.sh(f"mkdir -p {Path(path).parent} && printf %s {shlex.quote(text)} > {path}")
 
     def cut(self) -> None:
-        """Pull the plug: what the machine had in memory is gone, and so is what it had not yet given to its disk."""
+        """Pull the plug: what the machine had in memory is gone, and what it had not yet given to its disk."""
         self._processes[-1].send_signal(signal.SIGKILL)
         self._end()
 

@@ -19,6 +19,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -63,8 +64,8 @@ FREED: Final = "\t\t__assign_bit(offset, chip->value_map,\n\t\t\t     !!test_bit
 CHANGES: Final = {
     # A module may not ask for a descriptor; this function of the kernel asks for it.
     "irq_sim.c": {"handle_simple_irq(irq_to_desc(irqnum));": "generic_handle_irq(irqnum);"},
-    # Raspberry Pi OS leaves a freed output driven as it was, and so does this chip: else every killed daemon's relay
-    # would read as released whoever released it.
+    # Raspberry Pi OS leaves a freed output driven as it was, and so does this chip: else every killed daemon's
+    # relay would read as released whoever released it.
     "gpio-sim.c": {FREED: f"\t\tif (test_bit(offset, chip->direction_map))\n\t{FREED}"},
 }
 
@@ -228,3 +229,15 @@ def _unpacked(module: Path) -> bytes:
     if module.suffix != ".xz":
         return module.read_bytes()
     return subprocess.run(["xz", "-dc", module], capture_output=True, check=True).stdout
+
+
+def main() -> int:
+    """Say what is missing here; 1 where something is."""
+    if lacking := missing():
+        sys.stderr.write(f"make test-vm needs {', '.join(lacking)}: apt install what is a package of these.\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """In the machine: does what the tests outside say, over a virtio port. One JSON object a line, each way.
 
-    {"id": n, "sh": "text for sh", "limit": seconds}    ->  {"id": n, "code": …, "out": …, "err": …}
+{"id": n, "sh": "text for sh", "limit": seconds}    ->  {"id": n, "code": …, "out": …, "err": …}
 """
 
 import json

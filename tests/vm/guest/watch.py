@@ -1,7 +1,7 @@
 """In the machine: notes every change of some lines of the simulated chip, as the chip itself has them.
 
-`watch.py FILE LINE…` appends {"t": CLOCK_MONOTONIC seconds, "line": n, "value": 0 or 1}; the first of each is how it
-was found. Looked at every 4 ms: shorter pulses may be missed, and no relay of a gate is that quick.
+`watch.py FILE LINE…` appends {"t": CLOCK_MONOTONIC seconds, "line": n, "value": 0 or 1}; the first of each is how
+it was found. Looked at every 4 ms: shorter pulses may be missed, and no relay of a gate is that quick.
 """
 
 import json

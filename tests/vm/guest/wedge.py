@@ -1,4 +1,4 @@
-"""In the machine: a USB reader that types, made with uinput. `wedge.py PIPE` types each line that comes through PIPE."""
+"""In the machine: a USB reader that types, made with uinput. `wedge.py PIPE` types what comes through PIPE."""
 
 import os
 import sys

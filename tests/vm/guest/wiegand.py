@@ -1,4 +1,4 @@
-"""In the machine: sends 26-bit Wiegand frames by pulling two lines of the simulated chip, as a reader pulls its wires.
+"""In the machine: sends a 26-bit Wiegand frame by pulling two lines of the chip, as a reader pulls its wires.
 
 `wiegand.py D0 D1 NUMBER [PERIOD_US]`: for each bit its line goes low and high again in two writes, and the next bit
 follows PERIOD_US (2000) after. Prints the shortest and longest pulse and the longest period, in microseconds.
@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 
@@ -31,9 +32,10 @@ def main() -> None:
         os.pwrite(pulls[bit], b"pull-down", 0)
         os.pwrite(pulls[bit], b"pull-up", 0)
         pulses.append(time.monotonic() - starts[-1])
-    periods = [b - a for a, b in zip(starts, starts[1:], strict=False)]
+    periods = [b - a for a, b in pairwise(starts)]
     figures = {"pulse_us": [min(pulses), max(pulses)], "longest_period_us": [max(periods)]}
-    print(json.dumps({name: [round(v * 1e6) for v in values] for name, values in figures.items()}))
+    text = json.dumps({name: [round(v * 1e6) for v in values] for name, values in figures.items()})
+    sys.stdout.write(text + "\n")
 
 
 if __name__ == "__main__":
