@@ -91,7 +91,7 @@ def gate(machine: Machine) -> Gate:
     """A gate with its key in the TPM, one resident with a card, started."""
     gate = Gate(machine)
     with report.timed("`gatevault init --keys tpm2`, which exports the network"):
-        made = gate.command("init", "--keys", "tpm2", "--board", "vm", "--name", "'Gate in a machine'", limit_s=400)
+        made = gate.command("init", "--keys", "tpm2", "--board", "vm", "--name", "Gate in a machine", limit_s=400)
     assert made["keys"] == "tpm2" and made["bench"] is False
     machine.sh(f"cat >> /var/lib/gatevault/config.toml <<'E'\n{CONFIG}\nE")
     gate.pull(BUTTON, "up")

@@ -43,8 +43,11 @@ class Gate:
 
     def command(self, *words: str, limit_s: float = 180.0) -> dict[str, Any]:
         """`gatevault … --json` as root; what it answers."""
-        text = self.machine.sh(" ".join(["cd /; gatevault", *words, "--json"]), limit_s)
-        return json.loads(text.splitlines()[-1])
+        done = self.machine.gatevault([*words, "--json"], limit_s)
+        if done.code:
+            raise AssertionError(f"gatevault {' '.join(words)} ended with {done.code}: {done.out}{done.err}")
+        answer: dict[str, Any] = json.loads(done.out.splitlines()[-1])
+        return answer
 
     def show(self, unit: str, name: str) -> str:
         return self.machine.sh(f"systemctl show -P {name} {unit}")

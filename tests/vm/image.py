@@ -61,6 +61,11 @@ FILES: Final = {
         before="multi-user.target",
         service="ExecStart=/usr/bin/python3 -u /opt/vm/wedge.py /run/vm-reader",
     ),
+    "etc/systemd/system/vm-cli.service": UNIT.format(
+        what="Runs gatevault's commands",
+        before="multi-user.target",
+        service="ExecStart=/opt/gatevault/bin/python -P -u /opt/vm/cli.py /run/vm-cli\nWorkingDirectory=/",
+    ),
     f"etc/systemd/system/{DAEMON}.d/vm-slow.conf": SLOW,
     f"etc/systemd/system/{VISION}.d/vm-slow.conf": SLOW,
     "etc/systemd/system/vm-chip.service": UNIT.format(
@@ -84,7 +89,7 @@ class Image:
             path.write_text(text)
         shutil.copytree(HERE / "guest", self.tree / "opt/vm", ignore=shutil.ignore_patterns("__pycache__"))
         portrait.write(self.tree / "opt/vm/face.yuv")
-        self.chroot("systemctl", "enable", "vm-agent", "vm-chip", "vm-watch", "vm-reader")
+        self.chroot("systemctl", "enable", "vm-agent", "vm-chip", "vm-watch", "vm-reader", "vm-cli")
         self.chroot("systemctl", "mask", *NO_USE)
         self.chroot("systemctl", "set-default", "multi-user.target")
         self._lgpio()

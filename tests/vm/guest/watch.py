@@ -1,7 +1,7 @@
 """In the machine: notes every change of some lines of the simulated chip, as the chip itself has them.
 
 `watch.py FILE LINE…` appends {"t": CLOCK_MONOTONIC seconds, "line": n, "value": 0 or 1}; the first of each is how
-it was found. Looked at every 4 ms: shorter pulses may be missed, and no relay of a gate is that quick.
+it was found. Looked at every 10 ms: shorter pulses may be missed, and a relay takes as long to move.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-PAUSE_S = 0.004
+PAUSE_S = 0.01
 
 
 def main() -> None:
