@@ -19,20 +19,21 @@ import fcntl
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from gatevault_setup.bundle import Manifest, verify
 from gatevault_setup.errors import Refused
 from gatevault_setup.machine import Machine
 from gatevault_setup.releases import HOME, Releases
-from gatevault_setup.state import STATE, Health, State
+from gatevault_setup.state import HEALTHY_S, STATE, Health, State
 from gatevault_setup.system import DROP_INS, System
 
 NEXT: Final = f"""\
 What to do next, at the gate:
   sudo gatevault provision        wiring, key, first admin: it asks for each
+  sudo gatevault-setup --start    start it, now and at each boot
   sudo gatevault doctor           what is well, what is not, and what to do
 People who command the gate without sudo: sudo adduser NAME gatevault-admin
 To remove it again: sudo gatevault-setup --uninstall. The state will lie in {STATE}."""
@@ -46,7 +47,9 @@ def say(text: str) -> None:
 class Setup:
     """One machine, and what may be done to it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, patience: float = HEALTHY_S) -> None:
+        """`patience`: how many seconds a started gate has to be well."""
+        self.patience = patience
         self.machine = Machine(root)
         self.releases = Releases(self.machine)
         self.system = System(self.machine)
@@ -111,23 +114,29 @@ class Setup:
 
     def _go_over(self, name: str, before: str | None) -> None:
         """Steps 4 and 5. Refused, with the release before in place again, where the new one is not well."""
-        running = self.system.active()
         health = Health.now(self.state, self.system, self.releases.program(before) if before else None)
-        starts = self.state.device is not None and (before is None or running or self.system.enabled())
+        wanted = before is None or health.before is not None or self.system.enabled()
+        starts = wanted and self.state.device is not None
         try:
             self._activate(name, stop=starts)
-            problem = self._start(name, health) if starts else None
+            if wanted:
+                self.system.enable()
         except (Refused, OSError) as error:
-            problem = str(error)
-        if problem is None:
-            self.releases.remember(before)
-            say(f"  {HOME}/current is {name}" + (", and the gate runs" if starts and self.machine.booted else ""))
-            return
-        if before is None or health.before is None:
+            if before is None:
+                raise Refused(
+                    f"The release could not be put in place: {error} Mend that, and run it again."
+                ) from None
+            self._back(before, name, str(error), health, starts=starts)
+        problem = self._start(name, health) if starts else None
+        if problem is not None and before is not None and health.before is not None:
+            self._back(before, name, problem, health, starts=starts)
+        self.releases.remember(before)
+        if problem is not None:
             raise Refused(
-                f"The release is in place, but {problem}: see `journalctl -u gatevault` and `gatevault doctor`."
+                f"The release is in place, but {problem}; nor did the gate run before. See `gatevault doctor` and "
+                "`journalctl -u gatevault`."
             )
-        self._back(before, name, problem, health)
+        say(f"  {HOME}/current is {name}" + (", and the gate runs" if starts and self.machine.booted else ""))
 
     def _activate(self, name: str, *, stop: bool) -> None:
         if stop:
@@ -138,19 +147,18 @@ class Setup:
         self.system.reload()
 
     def _start(self, name: str, health: Health) -> str | None:
-        self.system.enable()
         if not self.machine.booted:
             return None
         self.system.start()
-        return health.wait(self.releases.program(name))
+        return health.wait(self.releases.program(name), self.patience)
 
-    def _back(self, before: str, name: str, problem: str, health: Health) -> None:
+    def _back(self, before: str, name: str, problem: str, health: Health, *, starts: bool) -> NoReturn:
         """To the release before, with the state as it is now. Raises Refused, which tells how that went."""
         try:
             self.state.check_format(self.releases.manifest(before))
-            self._activate(before, stop=True)
-            self.system.start()
-            still = health.wait(self.releases.program(before))
+            self._activate(before, stop=starts)
+            self.patience = max(self.patience, HEALTHY_S)  # it was well before: it may take its time
+            still = self._start(before, health) if starts else None
         except (Refused, OSError) as error:
             still = str(error)
         if still is not None:
@@ -158,11 +166,11 @@ class Setup:
                 f"{name} was not well ({problem}), and the release before could not be brought back ({still}): see "
                 "`journalctl -u gatevault`. Open the gate by its own key until then."
             )
-        with suppress(OSError):
+        if name != self.releases.linked("previous"):
             self.releases.drop(name)
         raise Refused(
-            f"{name} was not well ({problem}): {before} runs again, with the state as it is now. What was erased "
-            "meanwhile stays erased."
+            f"{name} was not well ({problem}): {before} is in place again, with the state as it is now. What was "
+            "erased meanwhile stays erased."
         )
 
     # --- roll back ---------------------------------------------------------------------------
@@ -178,7 +186,28 @@ class Setup:
             self._check_ledger(before)
             self._go_over(before, current)
 
-    # --- the key provider's drop-ins ---------------------------------------------------------
+    # --- start, and the key provider's drop-ins ----------------------------------------------
+
+    def start(self) -> None:
+        """Start the gate, now and at each boot, with what its key provider needs. Refused."""
+        current = self.releases.linked("current")
+        if current is None or self.state.device is None:
+            raise Refused("There is nothing to start: install first, then make a state (`gatevault provision`).")
+        with self.alone():
+            self.system.place(self.releases.folder(current), self._providers())
+            self.system.make_users()
+            self.system.reload()
+            self.system.enable()
+            problem = self._start(current, Health(self.state, self.system, None))
+        if problem is not None:
+            raise Refused(
+                f"The gate was started, but {problem}: see `journalctl -u gatevault` and `gatevault doctor`."
+            )
+        say(
+            "The gate runs, and starts at each boot."
+            if self.machine.booted
+            else "The gate starts at the next boot."
+        )
 
     def keys(self, provider: str) -> None:
         """Give the daemon's unit what a key provider needs, besides what the state's present one does. Refused."""

@@ -90,6 +90,7 @@ class Releases:
             shutil.copytree(bundle / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         for part in (MANIFEST, "LICENSE", "install"):
             shutil.copy(bundle / part, folder / part)
+        (folder / "install").chmod(0o755)
         self._compile(site, python)
         _own(folder)
         os.sync()

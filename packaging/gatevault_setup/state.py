@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -122,16 +122,20 @@ class Health:
         parts = well(state.ask(program, "status")) if program and system.active() else None
         return cls(state, system, parts)
 
-    def wait(self, program: str, sleep: Callable[[float], None] = time.sleep) -> str | None:
-        """None once the daemon runs and no part that was well is worse; else what is wrong after HEALTHY_S."""
-        for _ in range(int(HEALTHY_S)):
-            if self._problem(program) is None:
+    def wait(self, program: str, seconds: float) -> str | None:
+        """None once the daemon runs and no part that was well is worse; else what is wrong after that time."""
+        until = time.monotonic() + seconds
+        while True:
+            problem = self._problem(program)
+            if problem is None:
                 process = self.system.main_pid()
-                sleep(SETTLED_S)
-                if self.system.main_pid() == process and (why := self._problem(program)) is None:
-                    return why
-            sleep(1.0)
-        return self._problem(program) or "the daemon does not keep running"
+                time.sleep(SETTLED_S)
+                if self.system.main_pid() == process and self._problem(program) is None:
+                    return None
+                problem = "the daemon does not keep running"
+            if time.monotonic() >= until:
+                return problem
+            time.sleep(1.0)
 
     def _problem(self, program: str) -> str | None:
         if not self.system.active():

@@ -25,13 +25,14 @@ LINKS: Final = {
     "/usr/local/bin/gatevault": f"{HOME}/bin/gatevault",
     "/usr/local/sbin/gatevault-setup": f"{HOME}/current/install",
 }
-DROP_INS: Final = {"systemd-credential": "credential.conf", "tpm2": "tpm2.conf"}
-"""Which drop-in of gatevault.service a key provider needs."""
-
-_DROP_IN_FOLDER: Final = f"{UNITS}/gatevault.service.d"
 TARGET: Final = "gatevault.target"
 DAEMON: Final = "gatevault.service"
 VISION: Final = "gatevault-vision.service"
+DROP_INS: Final = {"systemd-credential": "credential.conf", "tpm2": "tpm2.conf"}
+"""Which drop-in of the daemon's unit a key provider needs."""
+
+_ALWAYS: Final = "state.conf"
+_DROP_IN_FOLDERS: Final = tuple(f"{UNITS}/{unit}.d" for unit in (DAEMON, VISION))
 
 
 class System:
@@ -66,17 +67,19 @@ class System:
             path = self.machine.path(link)
             if path.is_symlink() and str(path.readlink()) == target:
                 path.unlink()
-        folder = self.machine.path(_DROP_IN_FOLDER)
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        for folder in map(self.machine.path, _DROP_IN_FOLDERS):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def _wanted(self, release: Path, providers: Iterable[str]) -> Iterator[tuple[Path, Path]]:
         for part, place in PLACES.items():
             for source in sorted((release / "system" / part).iterdir()):
                 yield self.machine.path(place) / source.name, source
-        for provider in sorted(set(providers) & DROP_INS.keys()):
-            name = DROP_INS[provider]
-            yield self.machine.path(_DROP_IN_FOLDER) / name, release / "system" / "drop-ins" / name
+        daemon, _ = _DROP_IN_FOLDERS
+        wanted = [(folder, _ALWAYS) for folder in _DROP_IN_FOLDERS]
+        wanted += [(daemon, DROP_INS[provider]) for provider in sorted(set(providers) & DROP_INS.keys())]
+        for folder, name in wanted:
+            yield self.machine.path(folder) / name, release / "system" / "drop-ins" / name
 
     def _there(self) -> list[Path]:
         """Files of ours, by their names: no other program's begin so."""
@@ -86,29 +89,28 @@ class System:
             for pattern in ("gatevault*", "[0-9][0-9]-gatevault*")
             for file in self.machine.path(place).glob(pattern)
         ]
-        found += self.machine.path(_DROP_IN_FOLDER).glob("*.conf")
+        found += (file for folder in _DROP_IN_FOLDERS for file in self.machine.path(folder).glob("*.conf"))
         return sorted(file for file in found if file.is_file())
 
     # --- users, directories, devices ---------------------------------------------------------
 
     def make_users(self) -> None:
         """Users, groups, directories, by sysusers.d and tmpfiles.d; then udev's rules, where udev runs. Refused."""
-        users, folders = (
-            self.machine.path(PLACES[part]) / "gatevault.conf" for part in ("sysusers.d", "tmpfiles.d")
-        )
-        self._from_here("systemd-sysusers", users)
-        self._from_here("systemd-tmpfiles", folders, "--create")
+        self._from_here("systemd-sysusers")
+        self._from_here("systemd-tmpfiles", "--create")
         if self.machine.booted and shutil.which("udevadm"):
             self.machine.need(["udevadm", "control", "--reload"])
             self.machine.need(["udevadm", "trigger", "--action=change"])
 
-    def _from_here(self, program: str, file: Path, *more: str) -> None:
-        """One of systemd's tools on a root: this machine's own tool, since the image's may not run here."""
+    def _from_here(self, program: str, *more: str) -> None:
+        """One of systemd's tools on a root: this machine's own tool, since the image's may not run here.
+
+        By its file's name alone it looks into every folder below that root, so that an admin's in /etc wins.
+        """
         if shutil.which(program) is None:
             raise Refused(f"{program} is not on this machine: it is part of systemd, which a gate needs.")
         where = [] if self.machine.here else [f"--root={self.machine.root}"]
-        # By name, which it looks for below the root: what it makes of a path with --root differs between versions.
-        Machine(Path("/")).need([program, *where, *more, file.name])
+        Machine(Path("/")).need([program, *where, *more, "gatevault.conf"])
 
     # --- the service manager -----------------------------------------------------------------
 
