@@ -273,5 +273,8 @@ def configure(root: Path, text: str) -> None:
 
 
 def _program(pid: int) -> bytes:
+    """`gatevault` for the daemon itself, also where a script runs it, and not for strace or unshare before it."""
     command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return b"gatevault" if command[1:4] == [b"-m", b"gatevault", b"run"] else b""
+    run = [b"-m", b"gatevault", b"run"]
+    is_it = b"python" in command[0] and any(command[at : at + 3] == run for at in range(1, len(command)))
+    return b"gatevault" if is_it else b""

@@ -37,6 +37,12 @@ class StateError(GateVaultError):
     code = "state"
 
 
+class SandboxError(GateVaultError):
+    """A process cannot give up what it must not have."""
+
+    code = "sandbox"
+
+
 class BenchOnlyError(GateVaultError):
     """Something that belongs to the bench was asked of a production state, or the reverse."""
 

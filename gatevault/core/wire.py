@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from gatevault.core.confined import Confined
 from gatevault.core.errors import ProtocolError
 from gatevault.core.liveness import Edge, Prompt, Refusal, Site, Tier
 from gatevault.core.liveness.veto import VetoModel
@@ -23,7 +24,7 @@ from gatevault.core.models import ModelSettings
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import MAX_DIMENSION, Box, Quality, Scan, Vector
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Version of this protocol, told in `Hello` and `Ready`; peers of another version are refused."""
 
 MAX_FRAME: Final = 1024 * 1024
@@ -118,11 +119,12 @@ class Ready(Message, frozen=True, tag="ready"):
     pid: Annotated[int, Meta(ge=1)]
     model: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     dimension: Annotated[int, Meta(ge=1, le=MAX_DIMENSION)]
+    confined: Confined
 
 
 class Unfit(Message, frozen=True, tag="unfit"):
-    """Vision's other answer to Hello, and its last word: why it cannot load the models, in a sentence for
-    people."""
+    """Vision's other answer to Hello, and its last word: why it cannot load the models, or may not look,
+    in a sentence for people."""
 
     version: int
     reason: Annotated[str, Meta(max_length=MAX_SENTENCE)]

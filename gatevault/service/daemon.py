@@ -13,13 +13,16 @@ import signal
 from pathlib import Path
 from typing import Final
 
+from gatevault.confine.profiles import confine_daemon
+from gatevault.core.confined import Confined
 from gatevault.core.entries import EntryType
 from gatevault.core.errors import GateVaultError, StateError, StoreError
+from gatevault.service.config import load_settings
 from gatevault.service.control import CONTROL_SOCKET, ControlServer
-from gatevault.service.gate import VISION_SOCKET, Gate
+from gatevault.service.gate import VISION_SOCKET, Gate, made
 from gatevault.service.handlers import handlers
-from gatevault.service.process import feed_watchdog, harden, notify
-from gatevault.service.state import StateLock, StatePaths
+from gatevault.service.process import feed_watchdog, notify
+from gatevault.service.state import StateLock, StatePaths, read_device
 from gatevault.service.status import report
 from gatevault.service.stores import open_stores
 
@@ -115,19 +118,29 @@ async def _show_faults(gate: Gate) -> None:
 def run(root: Path) -> None:
     """The daemon in the foreground, until it is told to stop. GateVaultError where it cannot start."""
     logging.basicConfig(format="gatevault: %(message)s", level=logging.INFO)
-    harden()
     paths = StatePaths(root)
     if not paths.root.is_dir():
         raise StateError(f"There is no GateVault state in {root}: make one with `gatevault init`.")
     lock = StateLock(paths)
     try:
+        confined = _confine(paths)
         stores = open_stores(paths)
         for part, fault in stores.faults.items():
             log.warning("%s: %s", part, fault)
 
         async def whole() -> None:
-            await serve(Gate(stores))
+            await serve(Gate(stores, confined))
 
         asyncio.run(whole())
     finally:
         lock.release()
+
+
+def _confine(paths: StatePaths) -> Confined:
+    """Give up what a gate does not need, before a thread or a device is there. StateError, ConfigError."""
+    runtime = made(paths.runtime(read_device(paths).bench))
+    starts_vision = load_settings(paths.config).gate.start_vision
+    confined = confine_daemon(paths.root.absolute(), runtime, starts_vision=starts_vision)
+    for lack in confined.lacks:
+        log.warning("sandbox: %s", lack)
+    return confined

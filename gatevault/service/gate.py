@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gatevault.core import wire
 from gatevault.core.calibration import Calibration
+from gatevault.core.confined import NOT_CONFINED, Confined
 from gatevault.core.entries import EntryType
 from gatevault.core.errors import (
     CalibrationError,
@@ -67,15 +68,16 @@ COMPARED: Final = 64
 class Gate:
     """Everything behind one doorway. Used on the event loop alone."""
 
-    def __init__(self, stores: Stores) -> None:
-        """Put the rooms together and release the relay. ConfigError, DeviceError."""
+    def __init__(self, stores: Stores, confined: Confined = NOT_CONFINED) -> None:
+        """Put the rooms together and release the relay. `confined`: this process. ConfigError, DeviceError."""
+        self.confined = confined
         paths, device = stores.paths, stores.device
         self.stores = stores
         self.settings = load_settings(paths.config)
         self.board = load_board(self.settings.gate.board)
         if device.bench != (self.board.name == "bench"):
             raise StateError("A bench state runs on the board `bench`, a gate on a real one: mend gate.board.")
-        self.runtime = _made(paths.runtime(device.bench))
+        self.runtime = made(paths.runtime(device.bench))
         trace = paths.trace if device.bench else None
         self.pins = open_pins(self.board, bench=device.bench, trace=trace, runtime_dir=self.runtime)
         self.guard = start_guard(self.board, bench=device.bench, trace=trace)
@@ -89,7 +91,7 @@ class Gate:
         camera = _camera(self.settings.gate.camera)
         self.vision: VisionProcess | None = None
         if self.settings.gate.start_vision:
-            self.vision = VisionProcess(self.runtime, VISION_SOCKET, paths.models)
+            self.vision = VisionProcess(self.runtime, VISION_SOCKET, paths.models, bench=device.bench)
         self.liveness = Liveness(self.settings.liveness, self.board, device.bench)
         infrared = _camera(self.settings.liveness.infrared_camera)
         hello = wire.Hello(
@@ -289,7 +291,7 @@ class Gate:
                 return
 
 
-def _made(runtime: Path) -> Path:
+def made(runtime: Path) -> Path:
     """The directory of the sockets, made where systemd has not."""
     try:
         runtime.mkdir(mode=0o750, exist_ok=True)

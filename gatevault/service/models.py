@@ -38,7 +38,7 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
         folder.chmod(_FOLDER_MODE)  # whatever the umask
         if not (folder / DLIB.file).exists():
-            put(folder, DLIB.file, export("-"), DLIB.sha256)
+            put(folder, DLIB.file, export("-", folder), DLIB.sha256)
         sync_directory(folder.parent)
     except OSError as error:
         raise ModelError(f"{folder} cannot be made ({error.strerror}): mend that, and start again.") from None
@@ -67,10 +67,10 @@ def give(path: Path, like: os.stat_result) -> None:
         os.chown(path, like.st_uid, like.st_gid)
 
 
-def export(source: str) -> bytes:
-    """dlib's file `source` (`-`: that of the installed package) as ONNX. ModelError with the exporter's
-    sentence."""
-    with tempfile.TemporaryDirectory(prefix="gatevault-export-") as folder:
+def export(source: str, beside: Path | None = None) -> bytes:
+    """dlib's file `source` (`-`: that of the installed package) as ONNX, by way of a folder in `beside`, for the
+    daemon may write in its state alone. ModelError with the exporter's sentence."""
+    with tempfile.TemporaryDirectory(prefix=".gatevault-export-", dir=beside) as folder:
         target = Path(folder) / "network.onnx"
         told = _run("gatevault.vision.export", source, str(target))
         data = target.read_bytes()

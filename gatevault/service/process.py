@@ -1,30 +1,11 @@
-"""What the daemon asks of the kernel and tells systemd about its own process."""
+"""What the daemon tells systemd about its own process."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
-import resource
 import socket
-from typing import Final
-
-from gatevault.core.errors import StateError
-
-_PR_SET_DUMPABLE: Final = 4
-_PR_SET_NO_NEW_PRIVS: Final = 38
-
-
-def harden() -> None:
-    """No core dumps, no debugger of the same user, no new privileges, files for us alone. StateError."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
-    for option, value in ((_PR_SET_DUMPABLE, 0), (_PR_SET_NO_NEW_PRIVS, 1)):
-        if libc.prctl(option, value, 0, 0, 0) != 0:
-            raise StateError("The kernel refuses to keep this process undumpable: nothing was started.")
-    os.umask(0o077)
 
 
 def notify(message: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from gatevault.core.errors import DeviceError, GateVaultError
 from gatevault.core.models import kinds
 from gatevault.service.gate import Gate
+from gatevault.service.sandbox import sandbox
 
 
 def report(gate: Gate) -> dict[str, Any]:
@@ -22,8 +23,9 @@ def report(gate: Gate) -> dict[str, Any]:
         "door": _door(gate),
         "readers": _readers(gate),
         "clock": _clock(gate),
+        "sandbox": sandbox(gate),
     }
-    healthy = all(part["state"] in ("ok", "unlocked") for part in parts.values())
+    healthy = all(part["state"] in ("ok", "unlocked", "partial") for part in parts.values())
     return {
         "health": "ok" if healthy else "degraded",
         "device": gate.stores.device.device,

@@ -15,13 +15,15 @@ STEADY_S: Final = 30.0
 """A process that lived this long starts the pauses anew."""
 
 FREED_AT_ONCE: Final = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
-"""Without glibc's per-thread cache small blocks are overwritten too when they are freed (vision's `harden`)."""
+"""Without glibc's per-thread cache small blocks are overwritten too when they are freed (`overwrite_freed`)."""
 
 
 class VisionProcess:
     """Starts `python -m gatevault.vision` and starts it again when it ends."""
 
-    def __init__(self, runtime: Path, socket_name: str, models: Path) -> None:
+    def __init__(self, runtime: Path, socket_name: str, models: Path, *, bench: bool) -> None:
+        """`bench`: it may read pictures wherever they are."""
+        self._may_read = ("--bench",) if bench else ()
         self._runtime = runtime
         self._models = models.absolute()
         self._socket_name = socket_name
@@ -51,7 +53,7 @@ class VisionProcess:
             # Of our environment vision gets what finds programs and nothing else; of our files, the models.
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "gatevault.vision"),
-                *("--socket", self._socket_name, "--models", str(self._models)),
+                *("--socket", self._socket_name, "--models", str(self._models), *self._may_read),
                 cwd=self._runtime,
                 env={name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
                 | FREED_AT_ONCE,

@@ -19,7 +19,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from gatevault.core import wire
-from gatevault.core.errors import BenchOnlyError, GateVaultError, ModelError, ProtocolError, VisionDownError
+from gatevault.core.confined import NOT_CONFINED, Confined
+from gatevault.core.errors import (
+    BenchOnlyError,
+    GateVaultError,
+    ModelError,
+    ProtocolError,
+    SandboxError,
+    VisionDownError,
+)
 from gatevault.core.liveness import Edge, Prompt, Tier
 from gatevault.core.wire import (
     MAX_SENTENCE,
@@ -28,6 +36,7 @@ from gatevault.core.wire import (
     Hello,
     Look,
     LookDone,
+    LookEnd,
     Message,
     Purpose,
     Ready,
@@ -60,6 +69,8 @@ MAX_INBOX: Final = 128
 
 class VersionError(ProtocolError):
     """Daemon and vision are of different releases."""
+
+    code = "version"
 
 
 class HungUpError(Exception):
@@ -135,16 +146,26 @@ Load = Callable[[Hello], Loaded]
 class Worker:
     """Serves one daemon over one link."""
 
-    def __init__(self, link: Link, load: Load) -> None:
+    def __init__(
+        self,
+        link: Link,
+        load: Load,
+        confined: Confined = NOT_CONFINED,
+        new_camera: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`confined`: what this process gave up; `new_camera`: whether one was plugged in that it may not open."""
         self._link = link
         self._load = load
+        self._confined = confined
+        self._new_camera = new_camera
         self._waiting: deque[Look] = deque()
         self._stopped: set[str] = set()
 
     def serve(self) -> None:
         """Serve until the daemon hangs up (HungUpError).
 
-        ProtocolError if it speaks nonsense; ModelError, which it is told, where the models that it names are unfit.
+        ProtocolError if it speaks nonsense; ModelError or SandboxError, which it is told, where the models that it
+        names are unfit, or a gate is to be looked at without a sandbox; SandboxError for a new camera.
         """
         hello = self._link.take()
         if not isinstance(hello, Hello):
@@ -155,17 +176,27 @@ class Worker:
                 "install both from one release and restart them."
             )
         try:
+            self._check_sandbox(hello)
             loaded = self._load(hello)
-        except ModelError as error:
+        except (ModelError, SandboxError) as error:
             self._link.send(Unfit(wire.VERSION, str(error)[:MAX_SENTENCE]))
             raise
-        self._link.send(Ready(wire.VERSION, os.getpid(), loaded.model, loaded.dimension))
+        self._link.send(Ready(wire.VERSION, os.getpid(), loaded.model, loaded.dimension, self._confined))
         while True:
             while not self._waiting:
                 self._accept(self._link.take(), "")
             look = self._waiting.popleft()
-            self._link.send(self._carry_out(look, hello, loaded))
+            done = self._carry_out(look, hello, loaded)
+            self._link.send(done)
             self._stopped.discard(look.nonce)
+            if done.end is LookEnd.CAMERA and self._new_camera():
+                raise SandboxError("a camera was plugged in since this process began: it starts anew to open it.")
+
+    def _check_sandbox(self, hello: Hello) -> None:
+        """Nobody at a gate is looked at by a process that could send pictures away; a bench says so in `status`."""
+        if self._confined.lacks and not hello.bench:
+            lacks = "; ".join(self._confined.lacks)
+            raise SandboxError(f"vision's sandbox is not whole ({lacks}): start it by gatevault-vision.service.")
 
     def _carry_out(self, look: Look, hello: Hello, loaded: Loaded) -> LookDone:
         driven: list[Prompt | Edge] = []

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from gatevault.core import wire
+from gatevault.core.confined import Confined
 from gatevault.core.liveness import Edge, Prompt
 from gatevault.core.types import Box, Quality, Vector
 from gatevault.core.wire import (
@@ -33,6 +34,7 @@ from gatevault.service.sockets import connected_socket
 from tests.bench import PATIENCE_S
 
 MODEL = "5a" * 32
+CONFINED = Confined("landlock 7")
 DIMENSION = 128
 GOOD = Quality(size=150.0, sharpness=60.0, exposure=0.5, yaw=0.0, roll=0.0)
 
@@ -86,7 +88,7 @@ class Peer:
         self._buffer = wire.FrameBuffer()
         self._lights: list[Prompt | Edge] = []
         self._socket = connected_socket(runtime / "vision.sock", PATIENCE_S)
-        self._send(first or Ready(wire.VERSION, os.getpid(), model, dimension))
+        self._send(first or Ready(wire.VERSION, os.getpid(), model, dimension, CONFINED))
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gatevault.service.process import harden
+from gatevault.confine.process import harden
 from tests.bench import Bench
 
 
@@ -25,7 +25,7 @@ def limits(pid: int) -> list[str]:
 def test_a_dying_daemon_leaves_no_core(quick: Bench, tmp_path: Path) -> None:
     if not _dumps(tmp_path, "pass"):
         pytest.skip("this machine writes no core dump of any process")
-    assert not _dumps(tmp_path, "from gatevault.service.process import harden; harden()")
+    assert not _dumps(tmp_path, "from gatevault.confine.process import harden; harden()")
     assert not _dumps(tmp_path, _MARK_ALONE), "the kernel's mark on the process does it alone"
     quick.start(vision=False)
     assert limits(quick.pid) == ["0", "0"]
@@ -38,7 +38,7 @@ def test_a_dying_daemon_leaves_no_core(quick: Bench, tmp_path: Path) -> None:
 
 
 _MARK_ALONE = """
-from gatevault.service.process import harden
+from gatevault.confine.process import harden
 kept, resource.setrlimit = resource.setrlimit, lambda *_: None
 harden()
 resource.setrlimit = kept

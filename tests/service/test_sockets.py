@@ -18,7 +18,7 @@ from gatevault.core.wire import Hello, Look, LookDone, LookEnd, Purpose, Ready, 
 from gatevault.service.control import MAX_CLIENTS
 from gatevault.service.sockets import connected_socket
 from tests.bench import QUICK, Bench, configure, copied, eventually, gatevault
-from tests.service.peer import MODEL, Peer, shows
+from tests.service.peer import CONFINED, MODEL, Peer, shows
 
 NONCE = "0" * 32
 
@@ -255,7 +255,7 @@ def test_another_user_may_not_command(shared: Bench, drop: Dropping) -> None:
 
         answer = drop(path, intrude("control.sock", bytes(wire.pack(control.Tap("11")))))
         assert failure(answer).code == "not-allowed"
-        ready = bytes(wire.pack(Ready(wire.VERSION, os.getpid(), MODEL, 128)))
+        ready = bytes(wire.pack(Ready(wire.VERSION, os.getpid(), MODEL, 128, CONFINED)))
         assert drop(path, intrude("vision.sock", ready)) == b"", "not even a Hello"
         assert shared.walk_up()["reason"] == "matched", "vision was not replaced"
     finally:

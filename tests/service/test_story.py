@@ -167,6 +167,7 @@ def test_status_tells_of_every_part(gate: Bench) -> None:
         "door",
         "readers",
         "clock",
+        "sandbox",
     }
     assert status["health"] == "ok"
     assert (status["vault"]["state"], status["vault"]["templates"]) == ("unlocked", 1)

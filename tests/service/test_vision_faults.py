@@ -22,7 +22,7 @@ from gatevault.core.wire import CameraOpen, FaceSeen, Hello, Look, LookDone, Loo
 from gatevault.service.sockets import connected_socket
 from tests.bench import Bench, copied, eventually, in_background, running
 from tests.service.conftest import Faces
-from tests.service.peer import GOOD, MODEL, Peer, Said, Script, person, seen, shows
+from tests.service.peer import CONFINED, GOOD, MODEL, Peer, Said, Script, person, seen, shows
 
 Seeing = Callable[[Bench, Script], Peer]
 
@@ -250,7 +250,7 @@ def _of_the_cli(look: Look) -> Iterator[Said]:
 
 
 def _ready_again(look: Look) -> Iterator[Said]:
-    yield Ready(wire.VERSION, os.getpid(), MODEL, 128)
+    yield Ready(wire.VERSION, os.getpid(), MODEL, 128, CONFINED)
 
 
 def _one_frame_twice(look: Look) -> Iterator[Said]:
@@ -418,7 +418,7 @@ def test_a_vision_of_the_same_network_and_another_dimension_harms_nobody(
 def test_a_vision_of_another_version_is_refused(lied_to: tuple[Bench, Peer]) -> None:
     bench, _ = lied_to
     with connected_socket(bench.root / "run" / "vision.sock", 10) as client:
-        client.sendall(wire.pack(Ready(wire.VERSION + 1, os.getpid(), MODEL, 128)))
+        client.sendall(wire.pack(Ready(wire.VERSION + 1, os.getpid(), MODEL, 128, CONFINED)))
         while client.recv(4_096):  # its Hello, then the end
             pass
     assert bench.walk_up()["reason"] == "matched", "the other one stays"

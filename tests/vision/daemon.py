@@ -37,7 +37,7 @@ class Daemon:
         # Without bytecode files, so that every file opened for writing is vision's own doing.
         environment = {**os.environ, **FREED_AT_ONCE, "PYTHONDONTWRITEBYTECODE": "1"}
         command = [*before, sys.executable, "-m", "gatevault.vision", "--socket", str(self.path)]
-        command += ["--models", str(models)]
+        command += ["--models", str(models), "--bench"]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         self.connection: socket.socket | None = None
         self.messages: list[Message] = []

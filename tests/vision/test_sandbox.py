@@ -72,7 +72,8 @@ def test_its_system_calls_are_those_that_the_unit_allows(tmp_path: Path, folder:
     assert seen - allowed <= HARMLESS, seen - allowed - HARMLESS
 
 
-HARMLESS: set[str] = set()
+HARMLESS = {"capset", "mbind"}
+"""A gate's vision has no privilege to lay down; OpenBLAS asks where its memory should be, and does without an answer."""
 
 
 def granted(analyze: str) -> set[str]:

@@ -129,8 +129,9 @@ def inside(settings: ModelSettings, picture: Path, astronaut: Pixels) -> dict[st
 FOLLOWING = """
 import sys
 from pathlib import Path
-from gatevault.vision.__main__ import harden
+from gatevault.confine.process import harden, overwrite_freed
 harden()
+overwrite_freed()
 import cv2
 cv2.setNumThreads(1)
 from gatevault.vision.follow import Follower
