@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -44,11 +42,5 @@ class TrustedClock:
 
 
 def _boot_id() -> str:
-    """The kernel's random id of this boot; entries' monotonic times compare within one boot only.
-
-    Under systemd the unit tells it (`%b`): its `ProcSubset=pid` hides the kernel's file.
-    """
-    told = os.environ.get("GATEVAULT_BOOT_ID", "")
-    if re.fullmatch(r"[0-9a-f]{32}", told):
-        return told
+    """The kernel's random id of this boot; entries' monotonic times compare within one boot only."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip().replace("-", "")
