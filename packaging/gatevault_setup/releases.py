@@ -86,6 +86,7 @@ class Releases:
             unpack_wheel(bundle / wheel, site)
         self._script(folder, python, site)
         link_lgpio(site, python, self.machine.arch())
+        link_evdev(site)
         for part in ("system", "setup"):
             shutil.copytree(bundle / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         for part in (MANIFEST, "LICENSE", "install"):
@@ -188,6 +189,12 @@ def link_lgpio(site: Path, python: str, arch: str) -> None:
         compiled = f"_lgpio.cpython-{python.replace('.', '')}-{arch}-linux-gnu.so"
         for file in ("lgpio.py", compiled):
             (site / file).symlink_to(f"{_LGPIO}/{file}")
+
+
+def link_evdev(site: Path) -> None:
+    """Debian's python3-evdev, of which there are no wheels: for USB readers, where it is installed."""
+    if not (site / "evdev").exists():
+        (site / "evdev").symlink_to(f"{_LGPIO}/evdev")
 
 
 def point(link: Path, target: str) -> None:

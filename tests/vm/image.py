@@ -127,8 +127,6 @@ def install(image: Image, bundle: Path, work: Path) -> str:
         raise RuntimeError(f"./install --root refused:\n{done.stdout}{done.stderr}")
     site = image.tree / "opt/gatevault/current/lib/python3.11/site-packages"
     shutil.copy(HERE / "vm.toml", site / "gatevault/_hardware/boards/vm.toml")
-    if not (site / "evdev").exists():  # Debian's own, as an admin of a gate with a USB reader must have it
-        (site / "evdev").symlink_to("/usr/lib/python3/dist-packages/evdev")
     return done.stdout
 
 

@@ -17,7 +17,7 @@ from typing import IO, Final
 
 BOOT_LIMIT_S: Final = 300.0
 MEMORY_MB: Final = 2048
-CORES: Final = 1
+CORES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ def test_power_cut(machine: Machine, gate: Gate, note: Note) -> None:
     gate.until_runs(DAEMON)
     assert all(level == 0 for _, level in gate.edges(RELAY, 0.0))
     began = gate.now()
-    on = gate.present(tries=6)
+    on = gate.present(tries=10)
     started = float(gate.show(DAEMON, "ExecMainStartTimestampMonotonic")) / 1e6
     note(f"boot {booted:.0f} s; the daemon's process to the first tap accepted: {on - started:.1f} s")
     assert began and ready

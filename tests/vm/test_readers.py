@@ -13,22 +13,24 @@ pytestmark = [pytest.mark.nightly, pytest.mark.timeout(1800)]
 
 Note = Callable[[str], None]
 
-FRAMES = 12
+FRAMES = 16
+STALLED_US = 20_000
+"""A frame in which the host stopped the machine for so long may be torn: 25 ms of silence end one."""
 
 
 def test_wiegand(gate: Gate, note: Note) -> None:
-    """Wiegand frames of unknown cards on real edges: nearly all are read whole, each is refused, none opens."""
+    """Wiegand frames of unknown cards on real edges: each that was sent without a stall is read and refused."""
     before, began = len(gate.entries()), gate.now()
-    pulses = [gate.send(1_000 + turn) for turn in range(FRAMES)]
+    sent = [gate.send(1_000 + turn) for turn in range(FRAMES)]
     gate.machine.sh("sleep 3")
-    entries = gate.entries()[before:]
-    read = [entry for entry in entries if entry["payload"].get("reason") == "unknown-card"]
-    assert len(read) >= FRAMES * 3 // 4, [entry["payload"] for entry in entries]
+    said = [entry["payload"] or {} for entry in gate.entries()[before:]]
+    read = sum(1 for payload in said if payload.get("reason") == "unknown-card")
+    whole = [frame for frame in sent if frame["longest_period_us"][0] < STALLED_US]
+    assert whole and read >= len(whole), said
     assert not any(level for _, level in gate.edges(RELAY, began))
     assert any(level for _, level in gate.edges(REFUSED, began))
-    shortest = min(p["pulse_us"][0] for p in pulses)
-    longest = max(p["longest_period_us"][0] for p in pulses)
-    note(f"{len(read)} of {FRAMES} frames; pulses from {shortest} µs, periods of 2 to {longest / 1000:.1f} ms")
+    shortest = min(frame["pulse_us"][0] for frame in sent)
+    note(f"{read} of {FRAMES} frames read, {len(whole)} of them sent without a stall; pulses from {shortest} µs")
 
 
 def test_keyboard(gate: Gate, note: Note) -> None:
