@@ -107,6 +107,10 @@ class Gate:
         )
         return figures
 
+    def tap(self) -> None:
+        """Hold the card to the USB reader once."""
+        self.machine.sh(f"echo {self.card} > /run/vm-reader")
+
     def present(self, tries: int = 5) -> float:
         """Hold the card to the USB reader until the relay is energised, as people do; when that was.
 
@@ -114,7 +118,7 @@ class Gate:
         """
         since = self.now()
         for _ in range(tries):
-            self.machine.sh(f"echo {self.card} > /run/vm-reader")
+            self.tap()
             end = time.monotonic() + 6
             while time.monotonic() < end:
                 on = next((t for t, level in self.edges(RELAY, since) if level), None)

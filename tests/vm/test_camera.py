@@ -40,7 +40,7 @@ def test_enrolled(gate: Gate, face: None, note: Note) -> None:
     machine.sh(f"systemd-run --quiet --unit vm-consent -p StandardOutput=file:/run/vm-consent sh -c 'cd /; {ask}'")
     gate.until("the wait for a card", lambda: "tap" in machine.sh("cat /run/vm-consent").lower(), 120)
     for _ in range(3):
-        gate.send(gate.card)
+        gate.tap()
         machine.sh("sleep 5")
         if "receipt" in machine.sh("cat /run/vm-consent"):
             break

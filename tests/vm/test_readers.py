@@ -25,12 +25,13 @@ def test_wiegand(gate: Gate, note: Note) -> None:
     gate.machine.sh("sleep 3")
     said = [entry["payload"] or {} for entry in gate.entries()[before:]]
     read = sum(1 for payload in said if payload.get("reason") == "unknown-card")
-    whole = [frame for frame in sent if frame["longest_period_us"][0] < STALLED_US]
+    whole = [f for f in sent if f["longest_period_us"][0] + f["pulse_us"][1] < STALLED_US]
+    note(f"{read} of {FRAMES} frames read, {len(whole)} of them sent without a stall")
     assert whole and read >= len(whole), said
     assert not any(level for _, level in gate.edges(RELAY, began))
     assert any(level for _, level in gate.edges(REFUSED, began))
     shortest = min(frame["pulse_us"][0] for frame in sent)
-    note(f"{read} of {FRAMES} frames read, {len(whole)} of them sent without a stall; pulses from {shortest} µs")
+    note(f"pulses from {shortest} µs, a bit every 2 ms or more")
 
 
 def test_keyboard(gate: Gate, note: Note) -> None:
