@@ -67,7 +67,7 @@ class Report:
         guest = "uname -r; cat /etc/debian_version; systemctl --version | head -1; python3 -V"
         said = machine.try_sh(guest).out.splitlines()
         qemu = out("qemu-system-x86_64", "--version").splitlines()[0]
-        swtpm = out("swtpm", "--version").splitlines()[0]
+        swtpm = out("swtpm", "--version").split(",")[0]
         self.facts = [f"guest: Debian {said[1]}, kernel {said[0]}, {said[2]}, {said[3]}", f"{qemu}; {swtpm}"]
 
     def write(self, page: Path) -> None:
