@@ -15,7 +15,7 @@ Note = Callable[[str], None]
 
 FRAMES = 16
 PERIOD_US = 5_000
-"""Between two bits. A busy host stops this machine for milliseconds; the kernel's thread of a line may then find two
+"""Between two bits. A busy host stops this machine for a while; the kernel's thread of a line may then find two
 edges where it tells of one, and frames are lost here as they are not on a board."""
 
 FEWEST = FRAMES // 4
