@@ -7,7 +7,7 @@ STAMP := $(VENV)/.synced
 # One process a core, each with whole files, so that a file's slow fixtures are made once.
 SIDE_BY_SIDE := -n $(shell nproc) --dist loadscope
 
-.PHONY: help setup demo test nightly measure measure-day drawings lint types imports check wheel bundle clean
+.PHONY: help setup demo test test-vm nightly measure measure-day drawings lint types imports check wheel bundle clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make test     the tests"
 	@echo "make check    lint, types, import rules and the tests, as CI runs them"
 	@echo "make nightly  the long tests as well"
+	@echo "make test-vm  a whole gate in an emulated machine: real systemd, TPM, GPIO chip, camera device (docs/vm.md)"
 	@echo "make measure  what unlock, purge and start take with 100 to 10,000 residents"
 	@echo "make measure-day  how soon a gate answers after a start, and what 2,000 passages write"
 	@echo "make drawings the wiring drawings and the schema of the board profiles, in hardware/"
@@ -38,6 +39,11 @@ test: setup
 
 nightly: setup
 	$(BIN)/python -m pytest --timeout=3600
+
+# Says what it needs and installs nothing; 15 minutes, the first time some more. Its results go into docs/vm.md.
+test-vm: setup
+	@$(BIN)/python -m tests.vm.root
+	GATEVAULT_VM_PAGE=docs/vm.md $(BIN)/python -m pytest tests/vm -rs
 
 measure: setup
 	$(BIN)/python -m tests.vault.measure
