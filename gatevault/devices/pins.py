@@ -28,7 +28,8 @@ HEADER_REVISION: Final = "c04170"
 """Revision code of a Raspberry Pi 5: its 40-pin header is the one every profile here counts on."""
 
 LGPIO_HELP: Final = (
-    "install Debian's python3-lgpio and let the environment see it (python3 -m venv --system-site-packages)"
+    "install Debian's python3-lgpio (an installed gate sees it; an environment of your own, made with "
+    "python3 -m venv --system-site-packages)"
 )
 
 

@@ -19,6 +19,9 @@ from gatevault.core.settings import Settings
 MAX_BYTES: Final = 64 * 1024
 """Longest configuration read; a sensible one has 2 KB."""
 
+SITE_BOARDS: Final = Path("/etc/gatevault/boards")
+"""Where a site puts board profiles of its own."""
+
 _HEADER: Final = re.compile(r"^\s*\[\s*([A-Za-z0-9_.-]+)\s*\]\s*(#.*)?$")
 
 T = TypeVar("T")
@@ -41,16 +44,21 @@ def hardware() -> Path:
     return installed if installed.is_dir() else package.parent / "hardware"
 
 
+def profiles() -> dict[str, Path]:
+    """Board profiles by name: those that came with the program, and the site's own, which no upgrade touches."""
+    folders = (hardware() / "boards", SITE_BOARDS)
+    return {file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}
+
+
 def load_board(name: str) -> Board:
-    """The profile `hardware/boards/NAME.toml`. ConfigError names those that exist."""
-    boards = hardware() / "boards"
-    path = boards / f"{name}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in boards.glob("*.toml"))) or "none"
-        raise ConfigError(f"There is no board profile {name!r}: choose one of {known} in config.toml, gate.board.")
-    board = _load(path, Board)
+    """The profile NAME.toml; a site's own comes before ours. ConfigError names those that exist."""
+    known = profiles()
+    if name not in known:
+        names = ", ".join(sorted(known)) or "none"
+        raise ConfigError(f"There is no board profile {name!r}: choose one of {names} in config.toml, gate.board.")
+    board = _load(known[name], Board)
     if board.name != name:
-        raise ConfigError(f"{path} calls itself {board.name!r}: file and name must agree.")
+        raise ConfigError(f"{known[name]} calls itself {board.name!r}: file and name must agree.")
     return board
 
 

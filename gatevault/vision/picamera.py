@@ -159,8 +159,8 @@ def picamera2() -> Any:
         from picamera2 import Picamera2  # not on PyPI for every board; only this camera needs it
     except ImportError:
         raise CameraError(
-            "picamera2 is not installed: apt install python3-picamera2, and make the venv with "
-            "--system-site-packages."
+            "picamera2 is not installed: apt install python3-picamera2, and run GateVault's installer with "
+            "--debian-packages (docs/install.md)."
         ) from None
     return Picamera2
 

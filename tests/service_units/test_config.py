@@ -124,6 +124,16 @@ def test_every_profile_that_ships_loads_under_its_own_name() -> None:
         assert load_board(name).name == name
 
 
+def test_a_sites_own_profile_comes_before_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "SITE_BOARDS", tmp_path)
+    (tmp_path / "mine.toml").write_text(BOARD)
+    ours = (hardware() / "boards" / "pi-transistor.toml").read_text()
+    (tmp_path / "pi-transistor.toml").write_text(ours.replace("pulse_ms = 3000", "pulse_ms = 4000"))
+    assert load_board("mine").relay.pin == 17
+    assert load_board("pi-transistor").relay.pulse_ms == 4000
+    assert load_board("pi-relay-hat").relay.pulse_ms == 3000
+
+
 def test_an_unknown_board_is_told_which_there_are(boards: Path) -> None:
     with pytest.raises(ConfigError, match="choose one of none"):
         load_board("mine")

@@ -101,7 +101,7 @@ def test_the_units_of_a_gate_come_back_and_need_not_each_other() -> None:
 
 def test_a_stop_releases_the_relay() -> None:
     """By the daemon; and by a second program, which no minus sign lets fail unseen."""
-    assert settings(DAEMON)["ExecStopPost"][:2] == ["/opt/gatevault/bin/gatevault", "relay-release"]
+    assert settings(DAEMON)["ExecStopPost"][1:4] == ["-P", "-m", "gatevault.service.release"]
     assert "KillMode" not in settings(DAEMON), "the guard, of the same unit, ends with it"
 
 

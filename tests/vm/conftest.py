@@ -100,4 +100,8 @@ def gate(machine: Machine) -> Gate:
     report.times["`gatevault-setup --start`, until the gate is well"] = time.monotonic() - began
     gate.resident = device_of(str(gate.command("resident", "add", "Grace")))
     gate.command("card", "add", gate.resident, str(gate.card))
+    assert gate.command("status")["site"]["faces"] == "off", "until both are recorded"
+    day = machine.sh("date -u +%F").strip()
+    gate.command("site", "record", "assessment", "--by", "The tests", "--document", "none", "--date", day)
+    gate.command("site", "record", "sign", "--text", "Camera", "--where", "in the machine", "--date", day)
     return gate

@@ -125,8 +125,9 @@ def install(image: Image, bundle: Path, work: Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"./install --root refused:\n{done.stdout}{done.stderr}")
-    site = image.tree / "opt/gatevault/current/lib/python3.11/site-packages"
-    shutil.copy(HERE / "vm.toml", site / "gatevault/_hardware/boards/vm.toml")
+    boards = image.tree / "etc/gatevault/boards"
+    boards.mkdir(parents=True)
+    shutil.copy(HERE / "vm.toml", boards)
     return done.stdout
 
 

@@ -42,7 +42,7 @@ def camera(patient: Patient) -> Iterator[Finding]:
     if kind == "v4l2" and not patient.bench:
         found += _v4l2(patient, place)
     elif kind == "picamera2" and find_spec("picamera2") is None:
-        fix = "apt install python3-picamera2, and an environment that sees it (--system-site-packages)."
+        fix = "apt install python3-picamera2; then the installer with --debian-packages (docs/install.md)."
         found.append(problem("camera", "picamera2 is not installed", _WHY, fix))
     found += [*_last_look(patient), *_as_found(patient)]
     yield from found or [ok("camera")]

@@ -15,7 +15,7 @@ from gatevault.core.errors import ConfigError, StateError, StoreError, StoreFull
 from gatevault.core.provisioning.config import config_text
 from gatevault.core.provisioning.questions import AnswerError
 from gatevault.service.clock import TrustedClock
-from gatevault.service.config import hardware, load_board
+from gatevault.service.config import load_board, profiles
 from gatevault.service.making import make_state
 from gatevault.service.state import Device, KeyOptions, StatePaths
 from gatevault.vault.files import replace
@@ -65,13 +65,13 @@ def usable_boards(bench: bool) -> tuple[list[str], dict[str, str]]:
     """Names of the profiles that can be chosen, and of those that cannot, with why."""
     good: list[str] = []
     bad: dict[str, str] = {}
-    for file in sorted((hardware() / "boards").glob("*.toml")):
-        if (file.stem == "bench") is not bench:
+    for name in sorted(profiles()):
+        if (name == "bench") is not bench:
             continue
         try:
-            good.append(load_board(file.stem).name)
+            good.append(load_board(name).name)
         except ConfigError as error:
-            bad[file.stem] = str(error)
+            bad[name] = str(error)
     return good, bad
 
 
