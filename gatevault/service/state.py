@@ -188,7 +188,7 @@ def open_house_keys(paths: StatePaths) -> HouseKeys:
     """The keys that must be there at boot. StateError without them: not even a card can be known."""
     try:
         return HouseKeys.derive(FileKeyProvider(paths.house_key).load())
-    except VaultLockedError:
+    except VaultLockedError as error:
         raise StateError(
-            f"The house key {paths.house_key} is not there: neither cards nor faces can be known. Put it back."
+            f"The house key does not open, and without it neither cards nor faces can be known: {error}"
         ) from None

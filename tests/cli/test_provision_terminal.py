@@ -73,7 +73,7 @@ def test_wrong_answers_are_asked_again_and_ctrl_c_leaves_nothing(
     wizard.types("pi-zero")
     wizard.sees("Not taken: one of bench is wanted")
     wizard.types("")
-    wizard.sees("relay 11 ●○ 12")
+    wizard.sees("relay 11 ●● 12 approach light")
     wizard.sees("USB keyboard readers")
     wizard.types("")
     wizard.sees("Test the parts now")

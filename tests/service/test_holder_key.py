@@ -23,6 +23,7 @@ from gatevault.service.config import load_board
 from gatevault.service.doorway import Doorway
 from gatevault.service.eyes import Eyes
 from gatevault.service.liveness import Liveness
+from gatevault.service.site import Site
 from tests.bench import Bench, eventually, in_background
 from tests.service.inside import Inside, inside, now
 from tests.service.peer import DIMENSION, Peer, Script, shows
@@ -189,6 +190,7 @@ def _access(rooms: Inside) -> Access:
         parse(house.settings.schedule.hours),
         house.settings.matching,
         Liveness(house.settings.liveness, load_board("bench"), bench=True),
+        Site(rooms.stores, required=False),
     )
 
 

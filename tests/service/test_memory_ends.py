@@ -71,8 +71,9 @@ def looks_like(pages: Pages, number: int) -> bool:
 
 
 @pytest.fixture
-def pages(tmp_path: Path) -> Pages:
-    return Pages(tmp_path)
+def pages(quick: Bench) -> Pages:
+    """In the state's own directory: the daemon may write nowhere else."""
+    return Pages(quick.root / "run")
 
 
 def epoch_key(bench: Bench) -> bytes:

@@ -292,8 +292,7 @@ def test_a_profile_with_two_roles_on_one_pin_cannot_be_chosen(
     part = 'name = "{0}"\ndescription = "x"\n[relay]\npin = 17\n[buzzer]\npin = {1}\n'
     (boards / "good.toml").write_text(part.format("good", 5))
     (boards / "twice.toml").write_text(part.format("twice", 17))
-    for module in (making, sys.modules["gatevault.service.config"]):
-        monkeypatch.setattr(module, "hardware", lambda: tmp_path)
+    monkeypatch.setattr(sys.modules["gatevault.service.config"], "hardware", lambda: tmp_path)
     good, bad = usable_boards(False)
     assert good == ["good"]
     assert "pin 17 has two roles, relay and buzzer" in bad["twice"]

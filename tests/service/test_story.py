@@ -168,6 +168,7 @@ def test_status_tells_of_every_part(gate: Bench) -> None:
         "readers",
         "clock",
         "sandbox",
+        "site",
     }
     assert status["health"] == "ok"
     assert (status["vault"]["state"], status["vault"]["templates"]) == ("unlocked", 1)

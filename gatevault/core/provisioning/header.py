@@ -55,11 +55,13 @@ def _note(board: Board, role: str, language: Language) -> str:
     part = getattr(board, role, None)
     if isinstance(part, Relay):
         return word("wire-relay-high" if part.active_high else "wire-relay-low", language)
+    if role == "motion":
+        return word("wire-motion", language)
     if isinstance(part, Input):
         return word("wire-contact" if part.pull_up else "wire-contact-up", language)
     if part is None:
         return word("wire-shift", language)
-    if role in ("lamp", "infrared_lamp"):
+    if role in ("lamp", "infrared_lamp", "approach_light"):
         return word("wire-lamp", language)
     return "" if role == "buzzer" else word("wire-led", language)
 
