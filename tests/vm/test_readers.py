@@ -27,7 +27,7 @@ FEWEST = FRAMES // 2
 
 
 def test_wiegand(gate: Gate, note: Note) -> None:
-    """Wiegand frames of unknown cards on real edges: each that was sent without a stall is read whole and refused."""
+    """Wiegand frames of unknown cards on real edges: each sent without a stall is read whole and refused."""
     before, began = len(gate.entries()), gate.now()
     sent = [gate.send(1_000 + turn, PERIOD_US) for turn in range(FRAMES)]
     gate.machine.sh("sleep 3")
