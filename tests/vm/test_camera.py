@@ -98,30 +98,34 @@ def test_enrolled(gate: Gate, face: None, note: Note) -> None:
 
 
 def test_still_refused(gate: Gate, face: None, note: Note) -> None:
-    """The same still walks up: light on and off with the camera, the gate stays shut, cards work on."""
-    vision = gate.until_runs(VISION)
+    """The same still walks up: light on and off with the camera, the gate stays shut, cards work on.
+
+    Too slow here for a verdict within a look's 8 s; where an embedding takes vision beyond the 3 s after them, it is
+    counted as hung and started again. Which it was is told. The ledger has neither: nobody was recognised.
+    """
+    vision, past = gate.until_runs(VISION), gate.command("status")
     before, began = len(gate.entries()), gate.now()
     gate.pull(BUTTON, "down")
     time.sleep(1)
     gate.pull(BUTTON, "up")
     gate.until("the end of the look", lambda: [level for _, level in gate.edges(LIGHT, began)] == [1, 0], 120)
     gate.until("the sign of a refusal", lambda: any(level for _, level in gate.edges(REFUSED, began)), 20)
-    entries = [entry["payload"] or {} for entry in gate.entries()[before:]]
-    seen = gate.command("status")["vision"]
-    decided = [entry["reason"] for entry in entries if entry.get("reason")]
-    late = "did not end its look in time" in seen.get("reason", "") or gate.pid(VISION) != vision
-    assert decided or late, (entries, seen)
-    assert not any(entry.get("decision") == "grant" for entry in entries)
+    late = gate.pid(VISION) != vision
+    now = gate.command("status")
+    look, refused = now["vision"].get("last_look"), now["liveness"]["refused"] - past["liveness"]["refused"]
+    assert late or look != past["vision"]["last_look"], "the look has an end"
+    assert late or look["error"] == ""
+    assert [entry["payload"] for entry in gate.entries()[before:]] == []
     assert gate.edges(RELAY, began) == [] and gate.line(RELAY) == 0
     assert gate.line(LIGHT) == 0 and gate.line(LAMP) == 0
-    holders = gate.machine.try_sh(
-        "fuser /dev/video0 2>/dev/null || ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c video0"
-    )
+    holders = gate.machine.try_sh("ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c video0").out.strip()
+    assert holders == "0", "nobody has the camera open"
     flickers = sum(level for _, level in gate.edges(LAMP, began))
     lights = [t for t, _ in gate.edges(LIGHT, began)]
     told = (
-        f"ledger: {', '.join(decided)}" if decided else "vision did not end its look in time and was started again"
+        "vision did not end in time: started again"
+        if late
+        else f"{look['frames']} frames, {refused} found not live"
     )
     note(f"light on for {lights[1] - lights[0]:.0f} s; lamp on {flickers} times; {told}")
-    assert holders.out.strip() == "0", "nobody has the camera open"
     gate.present()
