@@ -142,6 +142,13 @@ class _Connection(asyncio.BufferedProtocol):
         if self.transport is not None:
             self.transport.abort()
 
+    def hang_up(self) -> None:
+        """Ask the process to end, which closes its camera; `connection_lost` tells that it has."""
+        self.nonce = ""  # whatever it still says is of a look that is over
+        self.events.put_nowait(None)
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write_eof()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._frames.wipe()
         self.events.put_nowait(None)
@@ -169,6 +176,8 @@ class Eyes:
         self._on_camera = on_camera
         self._on_hung = on_hung
         self._now: _Connection | None = None
+        self._leaving: _Connection | None = None
+        """A vision process that hung in a look: until it ends, the camera may be open and the light is on."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._arrived = asyncio.Event()
@@ -222,6 +231,11 @@ class Eyes:
         if self._now is connection:
             self._now = None
             self._arrived.clear()
+        elif self._leaving is connection:
+            self._leaving = None
+        else:
+            return
+        if self._leaving is None:
             self.look_over()
 
     def refuse(self, reason: str) -> None:
@@ -324,7 +338,11 @@ class Eyes:
 
     def _hung(self, connection: _Connection) -> None:
         self.fault = "vision did not end its look in time and was restarted"
-        connection.close()
+        self._patience = None
+        if self._now is connection:
+            self._now, self._leaving = None, connection
+            self._arrived.clear()
+        connection.hang_up()
         self._on_hung()
 
     async def close(self) -> None:

@@ -121,7 +121,7 @@ def test_a_stopped_vision_is_noticed_and_replaced(seer: Bench, faces: Faces) -> 
     os.kill(pid, signal.SIGSTOP)
     opens(seer, next(NEXT_CARD))
     assert answer()["reason"] == "fault"
-    assert seer.values("privacy_led")[-1] == 0
+    eventually(lambda: seer.values("privacy_led")[-1] == 0)  # once it is gone, and its camera with it
     eventually(lambda: seer.status()["vision"]["pid"] not in (None, pid))
     seer.see()
     assert not running(pid)

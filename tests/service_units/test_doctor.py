@@ -487,7 +487,7 @@ def test_the_formats_of_a_camera_are_asked_as_the_kernel_expects(
 ) -> None:
     """struct v4l2_fmtdesc, 64 bytes; the kernel says EINVAL after the last one."""
     monkeypatch.undo()
-    offered = [b"YUYV", b"MJPG"]
+    offered = [b"YUYV", b"MJPG", b"Y16\xa0"]
 
     def kernel(handle: int, request: int, asked: Any) -> int:
         assert request == 0xC0405602 and len(asked) == 64
@@ -500,4 +500,4 @@ def test_the_formats_of_a_camera_are_asked_as_the_kernel_expects(
 
     monkeypatch.setattr(fcntl, "ioctl", kernel)
     (tmp_path / "video0").touch()
-    assert camera.formats(tmp_path / "video0") == ["YUYV", "MJPG"]
+    assert camera.formats(tmp_path / "video0") == ["YUYV", "MJPG", "Y16"], "a big-endian format has the highest bit"

@@ -24,11 +24,15 @@ CONFIG: Final = """
 [readers]
 wedge = ["/dev/gatevault/reader0"]
 
+[enrolment]
+max_captures = 3
+
 [look]
 limit_ms = 8000
 max_frame_age_ms = 2000
 """
-"""Emulated, a frame takes about a second to search: a look may take longer, and frames may be older."""
+"""Emulated, a frame takes a second to search and four to embed: a look may take longer, frames may be older, and
+three captures are all that a minute has time for."""
 
 
 class Gate:

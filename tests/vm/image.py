@@ -38,7 +38,7 @@ FILES: Final = {
     "etc/hostname": "gate\n",
     "etc/fstab": "/dev/vda / ext4 defaults,noatime 0 1\n",
     "etc/modules-load.d/vm.conf": "uinput\nvivid\n",
-    # A camera whose picture is what is written to its output, 640 pixels wide (see test_camera.py).
+    # A camera whose picture is what is written to its output (see test_camera.py).
     "etc/modprobe.d/vm.conf": "options vivid n_devs=1 node_types=0x101 num_inputs=1 input_types=0x03 "
     "num_outputs=1 output_types=0x01\n",
     # What hardware/udev/60-gatevault.rules tells to write for a reader; this one is not on USB.
@@ -88,7 +88,7 @@ class Image:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         shutil.copytree(HERE / "guest", self.tree / "opt/vm", ignore=shutil.ignore_patterns("__pycache__"))
-        portrait.write(self.tree / "opt/vm/face.yuv")
+        portrait.write(self.tree / "opt/vm/face.bgr")
         self.chroot("systemctl", "enable", "vm-agent", "vm-chip", "vm-watch", "vm-reader", "vm-cli")
         self.chroot("systemctl", "mask", *NO_USE)
         self.chroot("systemctl", "set-default", "multi-user.target")

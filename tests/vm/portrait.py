@@ -1,16 +1,21 @@
-"""A face for the emulated camera: scikit-image's public-domain portrait, put on each disk anew and never kept."""
+"""Before the emulated camera: the demo's public-domain portrait, put on each disk anew and never kept."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
-import cv2
-from skimage import data
+from gatevault.lab.portraits import HEIGHT, WIDTH, astronaut, moving
 
-WIDTH, HEIGHT = 640, 480
+import cv2  # isort: skip  # after gatevault, which sets OpenCV's limits
+
+FRAMES: Final = 16
+
+__all__ = ["HEIGHT", "WIDTH", "write"]
 
 
 def write(path: Path) -> None:
-    """One YUYV frame of 640x480 with a face some 200 pixels wide."""
-    face = cv2.resize(data.astronaut()[20:260, 60:380], (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-    path.write_bytes(cv2.cvtColor(face, cv2.COLOR_RGB2YUV_YUYV).tobytes())
+    """A picture that is moved about, as BGR frames of 640x360: none is like another, and the face stays one."""
+    with path.open("wb") as clip:
+        for frame in moving(astronaut(), FRAMES, seed=1):
+            clip.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR).tobytes())

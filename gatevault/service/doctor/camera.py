@@ -30,7 +30,11 @@ _ENUM_FMT: Final = 0xC0405602
 """VIDIOC_ENUM_FMT: _IOWR('V', 2, struct v4l2_fmtdesc), 64 bytes (linux/videodev2.h)."""
 _FMTDESC: Final = struct.Struct("=II I32sI I 12x")
 _CAPTURE: Final = 1
-MOST_FORMATS: Final = 32
+MOST_FORMATS: Final = 64
+_BIG_ENDIAN: Final = 1 << 31
+"""V4L2_PIX_FMT_… of the other byte order: the same letters with this bit."""
+NAMED: Final = 4
+"""So many formats are told; capture boards have dozens."""
 
 
 def camera(patient: Patient) -> Iterator[Finding]:
@@ -73,7 +77,8 @@ def _v4l2(patient: Patient, place: str) -> Iterator[Finding]:
     if "MJPG" not in offered:
         why = "Uncompressed pictures fill the bus: fewer frames a second, and older ones."
         fix = "A camera with MJPG answers sooner; with this one expect longer looks."
-        yield warning("camera", f"{place} offers {', '.join(offered)} and no MJPG", why, fix)
+        more = f" and {len(offered) - NAMED} more" if len(offered) > NAMED else ""
+        yield warning("camera", f"{place} offers {', '.join(offered[:NAMED])}{more}, and no MJPG", why, fix)
 
 
 def _group() -> int | None:
@@ -96,10 +101,14 @@ def formats(path: Path) -> list[str]:
                 if error.errno == errno.EINVAL and index:  # no more
                     break
                 raise
-            found.append(struct.pack("<I", _FMTDESC.unpack(asked.raw)[4]).decode("ascii", "replace"))
+            found.append(_letters(_FMTDESC.unpack(asked.raw)[4]))
     finally:
         os.close(handle)
     return found
+
+
+def _letters(code: int) -> str:
+    return struct.pack("<I", code & ~_BIG_ENDIAN).decode("ascii", "replace").strip()
 
 
 def _last_look(patient: Patient) -> Iterator[Finding]:
