@@ -128,8 +128,8 @@ def record(name: str, operation: Operation, blank: Path, folder: Path) -> Record
 def _erased(old: Tree, new: Tree) -> tuple[bytes, ...]:
     """What looks random in the old vault and keys, and is nowhere in the new state, neither half of it.
 
-    The halves, since a piece that begins with what stays and ends with one byte of a ciphertext comes back by chance
-    with every 256th ciphertext that takes its place.
+    The halves, since a piece that begins with what stays and ends with one byte of a ciphertext comes back by
+    chance with every 256th ciphertext that takes its place.
     """
     half = WINDOW // 2
     there = {content[at : at + half] for content in new.values() for at in range(len(content) - half + 1)}
