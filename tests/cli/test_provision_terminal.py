@@ -25,7 +25,13 @@ class Phone:
         command = [sys.executable, "-m", "gatevault", "provision", "--bench", "--state", str(root), *more]
         environment = {**os.environ, "COLUMNS": "40", "TERM": "dumb", "LANG": "C.UTF-8"}
         self.process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell ignores it
         )
         os.close(theirs)
         self.shown = ""

@@ -97,11 +97,6 @@ class Call:
         path = re.match(r"(?:\d+|AT_FDCWD)<([^>]*)>", self.arguments)
         return _text(path[1]) if path else ""
 
-    @property
-    def handle(self) -> str:
-        """Its number; empty where the first argument is none."""
-        return self.arguments.partition("<")[0] if re.match(r"\d+<", self.arguments) else ""
-
     def data(self) -> bytes:
         return b"".join(_bytes(piece) for piece in re.findall(r'"((?:\\x[0-9a-f]{2})*)"', self.arguments))
 
@@ -115,9 +110,9 @@ class Egress:
         self._link = self._to_daemon()
 
     def _to_daemon(self) -> str:
-        """The one handle through which vectors may go."""
+        """The one socket through which vectors may go: not its handle, whose number another file had before."""
         (link,) = {
-            call.handle
+            call.target
             for call in self._calls
             if call.pid == self._vision and call.name == "connect" and call.data().endswith(b"vision.sock")
         }
@@ -142,7 +137,7 @@ class Egress:
         return vectors
 
     def _permitted(self, call: Call) -> bool:
-        return call.pid == self._vision and call.handle == self._link and call.name in _OUT.split(",")
+        return call.pid == self._vision and call.target == self._link and call.name in _OUT.split(",")
 
     def findings(self, needles: dict[str, bytes], said: bytes) -> set[str]:
         """Every leak: `what in where`. `said`: the log."""
