@@ -61,6 +61,10 @@ class VaultLockedError(GateVaultError):
     code = "vault-locked"
 
 
+class KeyAwayError(VaultLockedError):
+    """What holds the key gave no answer: the daemon asks again by itself."""
+
+
 class WrongKeyError(GateVaultError):
     """A key is there but is not the one that this state was sealed under."""
 

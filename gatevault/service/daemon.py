@@ -102,6 +102,7 @@ async def _stop(gate: Gate, control: ControlServer) -> None:
 async def _keep_house(gate: Gate) -> None:
     while True:
         try:
+            await gate.keys.ask_again()
             await gate.erasure.settle()
             await gate.erasure.expire()
             await gate.retention.keep()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Final
 
 from gatevault.core.entries import EntryType
-from gatevault.core.errors import ConflictError, GateVaultError, UsageError
+from gatevault.core.errors import ConflictError, GateVaultError, KeyAwayError, UsageError
 from gatevault.service.house import House
 from gatevault.service.state import KeyOptions
 from gatevault.vault.registry import TodoKind
@@ -55,6 +56,12 @@ class KeyKeeper:
             self._on_unlock()  # also where what waited has to wait on, for a disk that is full
         await house.journal.enter_soon(EntryType.VAULT_UNLOCKED, {})
         return {"vault": "unlocked", "finished": finished}
+
+    async def ask_again(self) -> None:
+        """Unlock where what holds the key had only given no answer; nobody locked the vault then."""
+        if isinstance(self._house.stores.faults.get("vault"), KeyAwayError):
+            with contextlib.suppress(KeyAwayError):
+                await self.unlock(None)
 
     async def show(self) -> dict[str, Any]:
         """Where the vault's secret is and what a thief of the medium gets. VaultLockedError, StoreError."""

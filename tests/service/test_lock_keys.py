@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from gatevault.core import control
+from gatevault.core.errors import KeyAwayError, VaultLockedError
+from gatevault.service.keykeeper import KeyKeeper
 from tests.bench import Bench
+from tests.service.inside import Inside, inside, now
 from tests.service.peer import Peer, Script, shows
 from tests.service.steps import certificates, is_locked, unlocked
 
@@ -114,6 +117,23 @@ def test_an_unlock_that_fails_says_why_and_leaves_it_locked(
         assert quick.count("vault-unlocked") == 0
     unlocked(quick, 1)
     assert quick.walk_up()["resident"] == one
+
+
+def test_a_key_that_was_only_silent_is_asked_for_again(quick: Bench, peer: Peer, one: str) -> None:
+    assert quick.stop() == 0
+
+    async def work(rooms: Inside) -> None:
+        stores, keeper = rooms.stores, KeyKeeper(rooms.house, lambda: None)
+        stores.need_open_vault().lock()
+        for fault, opens in ((VaultLockedError("locked"), False), (KeyAwayError("a slow TPM"), True)):
+            stores.faults["vault"] = fault
+            await keeper.ask_again()
+            assert stores.unlocked is opens
+        keeper.shut("admin")
+        await keeper.ask_again()
+        assert not stores.unlocked, "whoever locked it meant it"
+
+    inside(quick, now(), work)
 
 
 @pytest.mark.parametrize("old", ["vault.db", "keys/vault.ring", "keys/vault.key"])

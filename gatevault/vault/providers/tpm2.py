@@ -25,7 +25,7 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from gatevault.core.errors import ConfigError, StateError, StoreError, VaultLockedError
+from gatevault.core.errors import ConfigError, KeyAwayError, StateError, StoreError, VaultLockedError
 from gatevault.vault.keys import Secret
 from gatevault.vault.providers import records
 from gatevault.vault.providers.port import nothing_proposed, unsettled
@@ -204,11 +204,12 @@ class Tpm2KeyProvider:
             self._locked(error, kept)
 
     def _locked(self, error: TpmError, kept: Kept) -> NoReturn:
-        advice = "See that it is fitted and that the daemon may open it, and restart."
+        advice = "It refused: enrol anew, or go back to what was before."
         if error.code == NOT_DEFINED:
             advice = "Its index was deleted, or it was cleared: enrol anew."
         elif error.code is not None and kept.pcrs is not None:
             advice = f"If firmware or boot changed, its PCRs ({kept.pcrs}) differ: go back, or enrol anew."
-        raise VaultLockedError(
-            f"The TPM does not give the key ({error}): faces are off, cards work. {advice}"
-        ) from None
+        what = f"The TPM does not give the key ({error}): faces are off, cards work."
+        if error.code is None:  # not there, or busy: a slow one after a power cut comes
+            raise KeyAwayError(f"{what} It is asked again each minute. See that it is fitted and ours to open.")
+        raise VaultLockedError(f"{what} {advice}")
