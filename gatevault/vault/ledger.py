@@ -47,7 +47,7 @@ CREATE UNIQUE INDEX entries_op ON entries (op) WHERE op IS NOT NULL;
 CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), note TEXT NOT NULL, frontier BLOB NOT NULL);
 CREATE TABLE unmatched (day TEXT PRIMARY KEY, faces BLOB NOT NULL) WITHOUT ROWID;
 """
-_PAGE_BYTES: Final = 1024
+FILE_PAGE_BYTES: Final = 1024
 """Each commit writes whole pages: that of its entry, and the head's. With SQLite's 4 KiB, and a third page for an
 index of all entries, 2,000 passages a day wrote 71 MB to the SD card; so it is less than half (docs/doctor.md)."""
 
@@ -66,7 +66,7 @@ class Ledger:
 
         `alone`: as the daemon opens it, which writes it all day (see `Database`).
         """
-        self._db = Database(path, _SCHEMA, "The ledger (ledger.db)", _PAGE_BYTES, alone=alone)
+        self._db = Database(path, _SCHEMA, "The ledger (ledger.db)", FILE_PAGE_BYTES, alone=alone)
         self._device = device
         self._keys = keys
         self._rows = RowBoxes(device, keys.journal)

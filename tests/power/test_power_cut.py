@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gatevault.core import control
+from gatevault.vault.ledger import FILE_PAGE_BYTES
 from tests.operations import OPERATIONS, WHOLE, Scene, enrolled
 from tests.power.conftest import Recorded
 from tests.power.cuts import PowerCutError, Recording, record, scratch, spread, survives
@@ -59,7 +60,7 @@ LOG_BEGUN = ("ledger.db-wal", 0)
 def _log_nearly_full(scene: Scene) -> None:
     enrolled(scene)
     log = scene.bench.root / "ledger.db-wal"
-    while log.stat().st_size < (CHECKPOINT_PAGES - 6) * 4120:
+    while log.stat().st_size < (CHECKPOINT_PAGES - 16) * (24 + FILE_PAGE_BYTES):
         scene.bench.ask(control.DoorLock())
 
 
