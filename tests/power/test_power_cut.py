@@ -60,7 +60,7 @@ LOG_BEGUN = ("ledger.db-wal", 0)
 def _log_nearly_full(scene: Scene) -> None:
     enrolled(scene)
     log = scene.bench.root / "ledger.db-wal"
-    while log.stat().st_size < (CHECKPOINT_PAGES - 16) * (24 + FILE_PAGE_BYTES):
+    while log.stat().st_size < (CHECKPOINT_PAGES - 6) * (24 + FILE_PAGE_BYTES):
         scene.bench.ask(control.DoorLock())
 
 
