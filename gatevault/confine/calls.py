@@ -72,12 +72,8 @@ def give_up_more() -> None:
 def _library() -> ModuleType:
     try:
         return importlib.import_module("pyseccomp")
-    except (
-        ImportError,
-        OSError,
-        RuntimeError,
-        AttributeError,
-    ):  # AttributeError: a libseccomp without what it binds
+    # AttributeError: a libseccomp without what it binds.
+    except (ImportError, OSError, RuntimeError, AttributeError):
         raise CallsError("libseccomp is not there (apt install libseccomp2)") from None
 
 

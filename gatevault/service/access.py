@@ -246,9 +246,8 @@ class Access:
         # The consent may have been withdrawn by a tap while the ledger was written.
         if decision.granted and self._faces.standing(match.resident) is not Standing.LIVE:
             decision = deny(Reason.NO_CONSENT)
-        if (
-            decision.granted and (refusal := self._lost() or self._locked()) is not None
-        ):  # the housing was opened, say
+        # The housing may have been opened, or the clock lost.
+        if decision.granted and (refusal := self._lost() or self._locked()) is not None:
             decision = deny(refusal)
         if decision.verdict.value != entry["decision"]:  # what was entered did not come to pass
             await self._journal.enter_soon(EntryType.OUTCOME, {"relay": False}, resident=match.resident)

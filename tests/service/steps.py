@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from gatevault.core import control
-from tests.bench import Bench, eventually
-from tests.service.peer import Peer
+from tests.bench import QUICK, Bench, configure, eventually
+from tests.service.peer import Peer, shows
 
 LONG = "A1B2C3D4E5F60718293A4B5C6D7E8F90"
 """A credential of 128 bits, the shortest that can be a key."""
 OTHER_LONG = "0F1E2D3C4B5A69788796A5B4C3D2E1F0"
+
+
+def with_one(root: Path, *, tapped: bool = False) -> str:
+    """Enrol One (card 11, person 1) in a stopped bench state, and stop it again; One's pseudonym."""
+    configure(root, QUICK)
+    bench = Bench(root).start(vision=False)
+    peer = Peer(root / "run", shows(1))
+    try:
+        bench.see()
+        resident = bench.enrolled("One", "11", None)
+        if tapped:
+            bench.tap("11")
+        assert bench.stop() == 0
+    finally:
+        peer.close()
+        bench.close()
+    return resident
 
 
 def sealed(bench: Bench) -> list[tuple[Any, ...]]:

@@ -25,9 +25,10 @@ from gatevault.vault.audit import audit_bundle
 from gatevault.vault.ledger import PAGE, Ledger
 from gatevault.vault.registry import TodoKind
 from gatevault.vault.vault import Vault
-from tests.bench import QUICK, Bench, configure, copied, eventually
+from tests.bench import Bench, copied, eventually
 from tests.service.inside import Inside, inside, now
 from tests.service.peer import MODEL, Peer, Script, person, shows
+from tests.service.steps import with_one
 from tests.vault.samples import raw
 
 Seeing = Callable[[Bench, Script], Peer]
@@ -37,18 +38,7 @@ Seeing = Callable[[Bench, Script], Peer]
 def enrolled(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A stopped state where One (card 11) is enrolled, and One's pseudonym."""
     root = copied(blank, tmp_path_factory.mktemp("enrolled") / "state")
-    configure(root, QUICK)
-    bench = Bench(root).start(vision=False)
-    peer = Peer(root / "run", shows(1))
-    try:
-        bench.see()
-        resident = bench.enrolled("One", "11", None)
-        bench.tap("11")
-        assert bench.stop() == 0
-    finally:
-        peer.close()
-        bench.close()
-    return root, resident
+    return root, with_one(root, tapped=True)
 
 
 @pytest.fixture

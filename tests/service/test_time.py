@@ -13,9 +13,10 @@ from gatevault.core.consent import Standing, stamp
 from gatevault.core.entries import EntryType
 from gatevault.core.errors import ConsentError
 from gatevault.vault.audit import audit_ledger
-from tests.bench import QUICK, Bench, configure, copied, eventually
+from tests.bench import Bench, copied, eventually
 from tests.service.inside import Inside, inside, now
 from tests.service.peer import Peer, Script, shows
+from tests.service.steps import with_one
 
 Seeing = Callable[[Bench, Script], Peer]
 
@@ -24,17 +25,7 @@ Seeing = Callable[[Bench, Script], Peer]
 def enrolled(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A stopped state where One (card 11) is enrolled, and One's pseudonym."""
     root = copied(blank, tmp_path_factory.mktemp("enrolled") / "state")
-    configure(root, QUICK)
-    bench = Bench(root).start(vision=False)
-    peer = Peer(root / "run", shows(1))
-    try:
-        bench.see()
-        resident = bench.enrolled("One", "11", None)
-        assert bench.stop() == 0
-    finally:
-        peer.close()
-        bench.close()
-    return root, resident
+    return root, with_one(root)
 
 
 @pytest.fixture
