@@ -12,36 +12,31 @@ import os
 import stat
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import cv2
 
 from gatevault.core.camera import CameraState, Exposure
 from gatevault.core.errors import CameraError
-from gatevault.vision.exposure import V4l2Control, level_of, settle_and_hold
-from gatevault.vision.frame import HEIGHT, UNKNOWN_AGE, WIDTH, Frame, Pixels, check_size
+from gatevault.vision.exposure import V4l2Control, settle_and_hold
+from gatevault.vision.frame import HEIGHT, UNKNOWN_AGE, WIDTH, Pixels, check_size
+from gatevault.vision.opened import OpenedCamera
 
 
-class V4l2Camera:
+class V4l2Camera(OpenedCamera):
     """A camera of the kernel, by its device file.
 
     MJPG is asked since uncompressed 720p does not fit USB 2.0 at 30 frames/s. Drivers answer True
     and ignore it, so it is read back, as is all else: each frame's `camera` tells.
     """
 
-    finite = False
-
     def __init__(self, device: str) -> None:
+        super().__init__()
         self._device = device
         self._capture: Any = None
-        self._index = 0
-        self._began = self._opened_ms = 0
         self._control: V4l2Control | None = None
-        self._state: CameraState | None = None
 
-    def __enter__(self) -> Self:
-        self._began = time.monotonic_ns()
+    def _open(self) -> None:
         _check_device(self._device)
         capture = cv2.VideoCapture(self._device, cv2.CAP_V4L2)
         self._capture = capture
@@ -57,31 +52,15 @@ class V4l2Camera:
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, HEIGHT)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         self._control = V4l2Control(capture)
-        self._index, self._state = 0, None
-        try:
-            self._take().fill(0)  # only a camera that gives frames is open
-        except CameraError:
-            self._release()
-            raise
-        self._opened_ms = self._since()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._release()
-
-    def read(self) -> Frame | None:
-        if self._state is None:
-            self._state = self._steady()
+    def _seen(self) -> tuple[Pixels, int]:
         bgr = self._take()
         try:
             taken = _from_position(float(self._capture.get(cv2.CAP_PROP_POS_MSEC)))
             pixels = cv2.cvtColor(bgr, cv2.COLOR_GRAY2RGB if bgr.ndim == 2 else cv2.COLOR_BGR2RGB)
         finally:
             bgr.fill(0)
-        self._index += 1
-        return Frame(pixels, taken, self._index - 1, camera=self._state)
+        return pixels, taken
 
     def _take(self) -> Pixels:
         """The next picture as OpenCV gives it, BGR or grey; the caller overwrites it."""
@@ -112,16 +91,6 @@ class V4l2Camera:
         return CameraState(
             f"{_letters(code)} {width}x{height}", compressed, self._opened_ms, self._since(), exposure
         )
-
-    def _level(self) -> float:
-        bgr = self._take()
-        try:
-            return level_of(bgr)
-        finally:
-            bgr.fill(0)
-
-    def _since(self) -> int:
-        return (time.monotonic_ns() - self._began) // 1_000_000
 
     def _release(self) -> None:
         capture, self._capture = self._capture, None

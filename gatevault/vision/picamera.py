@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 
 from gatevault.core.camera import CameraState, Exposure
 from gatevault.core.errors import CameraError
-from gatevault.vision.exposure import level_of, settle_and_hold
-from gatevault.vision.frame import HEIGHT, UNKNOWN_AGE, WIDTH, Frame, Pixels, check_size
+from gatevault.vision.exposure import settle_and_hold
+from gatevault.vision.frame import HEIGHT, UNKNOWN_AGE, WIDTH, Pixels, check_size
+from gatevault.vision.opened import OpenedCamera
 
 FRAME_US: Final = 33_333
 """One frame, in microseconds: without bounds libcamera makes frames longer in the dark, and each is older then."""
@@ -21,22 +21,17 @@ NEAR: Final = 0.05
 """Share by which a sensor rounds the exposure that it is asked for to whole lines."""
 
 
-class PiCamera:
+class PiCamera(OpenedCamera):
     """A Raspberry Pi camera through libcamera; Debian's `python3-picamera2` provides it."""
 
-    finite = False
-
     def __init__(self, number: int) -> None:
+        super().__init__()
         self._number = number
         self._camera: Any = None
-        self._index = 0
-        self._began = self._opened_ms = 0
-        self._state: CameraState | None = None
         self._told: dict[str, Any] = {}
         """Metadata of the last frame."""
 
-    def __enter__(self) -> Self:
-        self._began = time.monotonic_ns()
+    def _open(self) -> None:
         kind = picamera2()
         try:
             self._camera = kind(self._number)
@@ -54,47 +49,20 @@ class PiCamera:
                 f"camera {self._number} of libcamera does not start ({type(error).__name__}): check its "
                 "ribbon cable and `rpicam-hello --list-cameras`."
             ) from None
-        self._index, self._state = 0, None
-        try:
-            self._take()[0].fill(0)  # only a camera that gives frames is open
-        except CameraError:
-            self._release()
-            raise
-        self._opened_ms = self._since()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._release()
-
-    def read(self) -> Frame | None:
-        if self._state is None:
-            self._state = self._steady()
-        pixels, told = self._take()
-        self._index += 1
-        return Frame(pixels, _from_boottime(told), self._index - 1, camera=self._state)
+    def _seen(self) -> tuple[Pixels, int]:
+        pixels = self._take()
+        return pixels, _from_boottime(int(self._told.get("SensorTimestamp", 0)))
 
     def _steady(self) -> CameraState:
         """The first frames are the automatic's."""
         exposure = settle_and_hold(_Control(self._camera, self._metadata), self._level)
         return CameraState(f"RGB {WIDTH}x{HEIGHT}", None, self._opened_ms, self._since(), exposure)
 
-    def _since(self) -> int:
-        return (time.monotonic_ns() - self._began) // 1_000_000
-
-    def _level(self) -> float:
-        pixels, _ = self._take()
-        try:
-            return level_of(pixels)
-        finally:
-            pixels.fill(0)
-
     def _metadata(self) -> dict[str, Any]:
         return self._told
 
-    def _take(self) -> tuple[Pixels, int]:
-        """The next frame's pixels, which are the caller's, and its SensorTimestamp (0: none)."""
+    def _take(self) -> Pixels:
         try:
             request = self._camera.capture_request()
             try:
@@ -110,7 +78,7 @@ class PiCamera:
         if pixels is not given:  # rows were padded: the copy is ours, the camera's goes
             given.fill(0)
         check_size(pixels.shape, f"camera {self._number} of libcamera")
-        return pixels, int(self._told.get("SensorTimestamp", 0))
+        return pixels
 
     def _release(self) -> None:
         camera, self._camera = self._camera, None
