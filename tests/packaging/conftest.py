@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import platform
-import sys
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "packaging"))
-
-import archive  # noqa: E402
-import bundle  # noqa: E402
+from tests.packaging.variants import archive, bundle, sign
 
 FOREIGN = "aarch64" if platform.machine() == "x86_64" else "x86_64"
 """An architecture whose programs do not run here: what is installed for it is not tried out."""
@@ -54,24 +47,6 @@ def small_bundle(folder: Path, *, arch: str = FOREIGN, version: str = "1.0", **m
     manifest |= {"pythons": {"3.11": listed, "3.13": listed}} | more
     sign(folder, manifest)
     return folder
-
-
-def sign(folder: Path, manifest: Mapping[str, Any] | None = None) -> None:
-    """Write MANIFEST.json of the files that are there, as whoever builds a bundle would."""
-    path = folder / "MANIFEST.json"
-    body = dict(manifest or json.loads(path.read_text()))
-    names = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file() and file != path)
-    body["files"] = {name: bundle.sha256_of(folder / name) for name in names}
-    path.write_text(json.dumps(body))
-
-
-def rewrite(wheel: Path, changes: Mapping[str, bytes]) -> None:
-    """Replace files within a wheel."""
-    with zipfile.ZipFile(wheel) as old:
-        content = {item.filename: old.read(item) for item in old.infolist()}
-    with zipfile.ZipFile(wheel, "w") as new:
-        for name, data in (content | dict(changes)).items():
-            new.writestr(name, data)
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from pathlib import Path
 import bundle as builder
 import pytest
 
+from tests.packaging import variants
 from tests.packaging.clean_root import CleanRoot
-from tests.packaging.conftest import rewrite, sign
 
 pytestmark = [
     pytest.mark.nightly,
@@ -116,12 +116,8 @@ def test_a_face_network_is_exported_offline(gate: CleanRoot) -> None:
 
 def variant(root: CleanRoot, archive: Path, name: str, changes: dict[str, bytes], **manifest: object) -> str:
     """Another release: the bundle with changes in our wheel. Its folder inside the root."""
-    top = root.path / "root" / archive.name.removesuffix(".tar.gz")
-    folder = top.with_name(name)
-    shutil.copytree(top, folder)
-    rewrite(next(folder.glob("wheels/gatevault-*.whl")), changes)
-    sign(folder, json.loads((folder / "MANIFEST.json").read_text()) | {"version": name} | manifest)
-    return f"/root/{name}"
+    made = variants.variant(root.path / "root" / archive.name.removesuffix(".tar.gz"), name, changes, **manifest)
+    return f"/root/{made.name}"
 
 
 def current(root: CleanRoot) -> str:

@@ -20,7 +20,8 @@ from gatevault_setup.removal import uninstall
 from gatevault_setup.state import well
 from gatevault_setup.system import DROP_INS, System
 
-from tests.packaging.conftest import FOREIGN, Bundled, Image, rewrite
+from tests.packaging.conftest import FOREIGN, Bundled, Image
+from tests.packaging.variants import rewrite
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("systemd-sysusers") is None, reason="needs root, and systemd's tools"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,9 +15,10 @@ from tests.vm.image import Image, install, make_bundle
 from tests.vm.machine import Machine
 from tests.vm.report import Report
 from tests.vm.root import Root, missing
+from tests.vm.wizard import provision, write_answers
 
 HERE = Path(__file__).parent
-ORDER = ("test_units", "test_readers", "test_camera", "test_power")
+ORDER = ("test_provision", "test_units", "test_readers", "test_camera", "test_upgrade", "test_power")
 
 report = Report()
 
@@ -88,20 +88,19 @@ def machine() -> Iterator[Machine]:
 
 @pytest.fixture(scope="session")
 def gate(machine: Machine) -> Gate:
-    """A gate with its key in the TPM, one resident with a card, started."""
+    """A gate that the wizard made, its key in the TPM, one resident with a card, started."""
     gate = Gate(machine)
-    with report.timed("`gatevault init --keys tpm2`, which exports the network"):
-        made = gate.command("init", "--keys", "tpm2", "--board", "vm", "--name", "Gate in a machine", limit_s=400)
-    assert made["keys"] == "tpm2" and made["bench"] is False
-    machine.sh(f"cat >> /var/lib/gatevault/config.toml <<'E'\n{CONFIG}\nE")
     gate.pull(BUTTON, "up")
-    began = time.monotonic()
-    machine.sh("gatevault-setup --start --patience 600", 700)
-    report.times["`gatevault-setup --start`, until the gate is well"] = time.monotonic() - began
+    write_answers(gate)
+    with report.timed("`gatevault provision`: parts tested, the state made, its key in the TPM"):
+        gate.wizard.append(provision(gate))
+    machine.sh(f"cat >> /var/lib/gatevault/config.toml <<'E'\n{CONFIG}\nE")
+    gate.started = gate.now()
+    with report.timed("`gatevault-setup --start`, until the gate is well"):
+        machine.sh("gatevault-setup --start --patience 600", 700)
+    assert gate.command("status")["site"]["faces"] == "off", "until both are recorded"
+    with report.timed("`gatevault provision` again: records and sheet"):
+        gate.wizard.append(provision(gate))
     gate.resident = device_of(str(gate.command("resident", "add", "Grace")))
     gate.command("card", "add", gate.resident, str(gate.card))
-    assert gate.command("status")["site"]["faces"] == "off", "until both are recorded"
-    day = machine.sh("date -u +%F").strip()
-    gate.command("site", "record", "assessment", "--by", "The tests", "--document", "none", "--date", day)
-    gate.command("site", "record", "sign", "--text", "Camera", "--where", "in the machine", "--date", day)
     return gate

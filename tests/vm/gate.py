@@ -21,9 +21,6 @@ SLOW: Final = "[Service]\nTimeoutStartSec=300\nTimeoutStopSec=120\n"
 """Emulated, a Python starts far more slowly than on a Pi: the units' patience is stretched, the watchdog not."""
 
 CONFIG: Final = """
-[readers]
-wedge = ["/dev/gatevault/reader0"]
-
 [enrolment]
 max_captures = 3
 
@@ -36,10 +33,12 @@ three captures are all that a minute has time for."""
 
 
 class Gate:
-    """One gate. `numbers` are figures for the report."""
+    """One gate. `wizard`: what `gatevault provision` answered, each time; `started`: when it was started first."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        self.wizard: list[dict[str, Any]] = []
+        self.started = 0.0
         self.resident = ""
         self.card = 8_106_606
 
@@ -52,6 +51,10 @@ class Gate:
             raise AssertionError(f"gatevault {' '.join(words)} ended with {done.code}: {done.out}{done.err}")
         answer: dict[str, Any] = json.loads(done.out.splitlines()[-1])
         return answer
+
+    def renew(self) -> None:
+        """Commands of the release that is in place now: their server has imported the one before."""
+        self.machine.sh("systemctl restart vm-cli")
 
     def show(self, unit: str, name: str) -> str:
         return self.machine.sh(f"systemctl show -P {name} {unit}")

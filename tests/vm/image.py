@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from tests.packaging.variants import variant
 from tests.vm import portrait
 from tests.vm.gate import DAEMON, GRANTED, LAMP, LIGHT, NOTES, REFUSED, RELAY, SLOW, VISION
 from tests.vm.root import Root, run
@@ -18,7 +19,16 @@ LGPIO: Final = "lgpio==0.2.2.0"
 """The driver of GPIO pins. Raspberry Pi OS has python3-lgpio, Debian 12 has not: its wheel takes that place."""
 
 WATCHED: Final = (RELAY, LIGHT, GRANTED, REFUSED, LAMP)
-DISK_MB: Final = 3_072
+DISK_MB: Final = 4_096
+
+NEWER: Final = "0.2.0"
+SICK: Final = "0.3.0"
+"""Versions of two more bundles that lie in /root: one that is well, one whose daemon ends at its start."""
+
+_CHANGES: Final = {
+    NEWER: {"gatevault/more.py": b""},
+    SICK: {"gatevault/service/daemon.py": b"def run(root):\n    raise SystemExit(1)\n"},
+}
 
 UNIT: Final = """\
 [Unit]
@@ -118,13 +128,18 @@ class Image:
 
 
 def install(image: Image, bundle: Path, work: Path) -> str:
-    """GateVault into the root by its own installer, from its own bundle; what the installer said."""
+    """GateVault into the root by its own installer, from its own bundle; what the installer said.
+
+    Two other versions are laid there to upgrade to.
+    """
     run("tar", "-xzf", bundle, "-C", work)
     (unpacked,) = (folder for folder in work.glob("gatevault-*") if folder.is_dir())
     command = ["/usr/bin/env", "python3", str(unpacked / "install"), "--root", str(image.tree)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"./install --root refused:\n{done.stdout}{done.stderr}")
+    for version, changes in _CHANGES.items():
+        shutil.move(variant(unpacked, version, changes), image.tree / "root" / version)
     boards = image.tree / "etc/gatevault/boards"
     boards.mkdir(parents=True)
     shutil.copy(HERE / "vm.toml", boards)
