@@ -1,7 +1,8 @@
 """`python -m gatevault.lab.pad`: which attacks pass liveness, and how often (ISO/IEC 30107-3).
 
 APCER   share of the attack presentations of a species that are taken for alive; the worst species is quoted
-BPCER   share of residents' own presentations that are refused; of two tries: both
+BPCER   share of residents' own presentations that are refused; of two tries: both. Stricter than the standard,
+        which counts those that gave no verdict (too much daylight) apart, as BPNRR: they are told beside it
 IAPAR   share of a species that is taken for alive *and* matches the resident whom it shows
 
 Every rate has its count, its n, and a one-sided 95 % bound (Clopper and Pearson). Presentations are **synthetic**
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from gatevault.core.liveness.judge import Refusal
 from gatevault.lab.evaluate import Say, shipped
 from gatevault.lab.intervals import exact_interval
 from gatevault.lab.pad_bench import FPIR, RESIDENTS, Outcome, PadRequest, outcomes
@@ -37,6 +39,9 @@ GOALS: Final[dict[str, tuple[float, float, float]]] = {
     "relay": (1.0, 0.02, 0.01),
 }
 """What each tier (rgb, led, ir) is to reach; 1: not claimed. A lucky replay has no goal of its own."""
+
+NO_VERDICT: Final = (Refusal.LAMP_DROWNED, Refusal.NO_SENSOR)
+"""Refusals by which nobody was taken for an attack: the sensor could not tell."""
 
 
 def evaluate_pad(request: PadRequest, say: Say = lambda _: None) -> dict[str, Any]:
@@ -91,6 +96,7 @@ def _residents(found: Sequence[Outcome]) -> dict[str, Any]:
     return {
         "bpcer_one_try": _counted(found, lambda each: not each.live),
         "bpcer_two_tries": _counted(found, lambda each: not each.live and not each.again),
+        "bpnrr": _counted(found, lambda each: each.refusal in NO_VERDICT),
         "not_matched": _counted(found, lambda each: not each.matched),
         "refusals": dict(Counter(each.refusal for each in found if not each.live).most_common()),
         "refused_by_manner": dict(Counter(str(e.parameters.get("manner")) for e in found if not e.live)),

@@ -53,8 +53,8 @@ def show(body: Body) -> None:
 
 
 _RESIDENT_HEAD: Final = (
-    "residents (synthetic)", "n", "BPCER one try", "BPCER two tries", "not matched", "nod", "movement > 1.5 px",
-    "most refused as",
+    "residents (synthetic)", "n", "BPCER one try", "BPCER two tries", "of one try: no verdict", "not matched",
+    "nod", "movement > 1.5 px", "most refused as",
 )  # fmt: skip
 _REAL_HEAD: Final = ("real picture", "what it is", "taken for", "because", "nod", "movement > 1.5 px")
 
@@ -81,6 +81,7 @@ def _resident_rows(body: Body) -> Iterator[tuple[str, ...]]:
         str(told["bpcer_one_try"]["of"]),
         rate(told["bpcer_one_try"]),
         rate(told["bpcer_two_tries"]),
+        rate(told["bpnrr"]),
         rate(told["not_matched"]),
         rate(told["peers"]["nod"]),
         rate(told["peers"]["movement"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,14 @@ def test_a_resident_is_refused_in_two_tries_only_if_both_fail(monkeypatch: pytes
     body = told(monkeypatch, found, species=("bona-fide",), n=3)
     assert body["bona_fide"]["bpcer_one_try"]["count"] == 2
     assert body["bona_fide"]["bpcer_two_tries"]["count"] == 1
+    assert body["bona_fide"]["bpnrr"]["count"] == 0, "these were taken for pictures"
     assert "worst" not in body
+
+
+def test_a_resident_whom_daylight_hid_counts_as_refused_and_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = dataclasses.replace(outcome("bona-fide", 1, live=False, again=True), refusal="lamp-drowned")
+    body = told(monkeypatch, [outcome("bona-fide", 0, live=True), hidden], species=("bona-fide",), n=2)
+    assert (body["bona_fide"]["bpcer_one_try"]["count"], body["bona_fide"]["bpnrr"]["count"]) == (1, 1)
 
 
 def test_what_cannot_be_run_is_refused() -> None:

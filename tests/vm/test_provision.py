@@ -45,4 +45,4 @@ def test_handover(gate: Gate) -> None:
     assert gate.machine.try_sh(f"test -e {key}").code == 1
     refused = gate.machine.gatevault(["installer", "test", "lights", "--json"])
     assert refused.code != 0 and "error" in json.loads(refused.out)
-    assert "installer-ended" in [entry["type"] for entry in gate.entries()]
+    assert "installer-ended" in [entry["header"]["type"] for entry in gate.entries()]

@@ -74,10 +74,10 @@ class Turn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 TURNS: Final = 2
 
-FIRST_MS: Final = (300, 700)
+FIRST_MS: Final = (300, 600)
 """When the first light goes on, after a frontal face was seen: nobody may know when."""
 
-GAP_MS: Final = (1_900, 2_300)
+GAP_MS: Final = (1_900, 2_200)
 """From the first light to the second: time to answer (1.5 s at most) and to look ahead again."""
 
 SHOWN_MS: Final = 1_200
@@ -93,7 +93,7 @@ ANSWER_MS: Final = 500
 """From the last moment to begin to the end of the challenge, for the turn itself."""
 
 TURNS_MS: Final = FIRST_MS[1] + GAP_MS[1] + LATEST_MS + ANSWER_MS
-"""The whole challenge: 5.0 s."""
+"""The whole challenge: 4.8 s, so that with its last frame a look is decided within 5 s of a face."""
 
 TURN_BYTES: Final = 16
 """Random bytes of one challenge of turns: far more than its choices, so that their division is fair."""
