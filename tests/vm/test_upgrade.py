@@ -35,46 +35,50 @@ def current(machine: Machine) -> str:
 
 
 @contextmanager
-def untouched(gate: Gate) -> Iterator[None]:
-    """The relay is not energised meanwhile; afterwards a card opens, and commands are the release's that runs."""
+def untouched(gate: Gate) -> Iterator[float]:
+    """The relay is not energised meanwhile; afterwards a card opens, and commands are the release's that runs.
+
+    Gives the machine's time at the beginning.
+    """
     since = gate.now()
-    yield
+    yield since
     assert [level for _, level in gate.edges(RELAY, since) if level] == []
     gate.renew()
     gate.present()
 
 
-def away_s(gate: Gate) -> float:
-    """Seconds from the daemon's last end to its being ready."""
-    lines = gate.machine.sh(f"journalctl -b --no-pager -o short-monotonic -u {DAEMON} -t systemd").splitlines()
-    times = [(float(found[1]), line) for line in lines if (found := re.match(r"\[\s*([\d.]+)\]", line))]
-    ended = max(t for t, line in times if "Stopping" in line)
-    return max(t for t, line in times if "Started" in line) - ended
+def away_s(gate: Gate, since: float) -> float:
+    """Seconds after `since` from the daemon's first end to the last time that it was ready."""
+    told = gate.machine.sh(f"journalctl -b --no-pager -o short-monotonic -u {DAEMON} -t systemd").splitlines()
+    lines = [(float(found[1]), line) for line in told if (found := re.match(r"\[\s*([\d.]+)\]", line))]
+    return max(t for t, line in lines if "Started" in line) - min(
+        t for t, line in lines if "Stopping" in line and t > since
+    )
 
 
 def test_gone_over_to(machine: Machine, gate: Gate, note: Note) -> None:
     """A newer bundle: the state is kept, the ledger goes on, the relay stays released, a card opens."""
     gate.until("a healthy gate", lambda: gate.command("status")["health"] == "ok")
     before, device, count = current(machine), gate.command("status")["device"], len(gate.entries())
-    with untouched(gate):
+    with untouched(gate) as since:
         done = install(machine, NEWER)
         assert done.code == 0, done.err
         assert "the ledger verifies" in done.out and "the gate runs" in done.out
     assert current(machine).startswith(f"{NEWER}-") and current(machine) != before
     assert gate.command("status")["device"] == device
     assert gate.command("ledger", "verify")["problems"] == [] and len(gate.entries()) > count
-    note(f"between the two no daemon for {away_s(gate):.0f} s")
+    note(f"between the two no daemon for {away_s(gate, since):.0f} s")
 
 
 def test_does_not_become_healthy(machine: Machine, gate: Gate, note: Note) -> None:
     """A newer bundle whose daemon ends at its start: the release before is put back by itself, a card opens."""
     before, count = current(machine), len(gate.entries())
-    with untouched(gate):
+    with untouched(gate) as since:
         done = install(machine, SICK, 120)
         assert done.code == 1 and "was not well" in done.err and "is in place again" in done.err, done
     assert current(machine) == before
     assert gate.command("ledger", "verify")["problems"] == [] and len(gate.entries()) > count
-    note(f"no daemon, or the sick one, for {away_s(gate):.0f} s, 120 of them its patience")
+    note(f"no well daemon for {away_s(gate, since):.0f} s, 120 of them patience with the sick one")
 
 
 def test_gone_back_by_hand(machine: Machine, gate: Gate) -> None:
