@@ -18,7 +18,7 @@ FRAMES: Final = 12
 """Length of the sequence that the resident is enrolled from."""
 
 _WALKS: Final = {
-    "resident": ("bona-fide", TEST, 3),
+    "resident": ("bona-fide", TEST, 0),
     "print": ("print-moved", TEST, 2),
     "stranger": ("bona-fide", TUNE, 5),
 }

@@ -25,6 +25,7 @@ from gatevault.core.errors import CameraError, UsageError
 from gatevault.lab.pad_judge import GateJudge
 from gatevault.lab.presentations.challenge import LED, RATES, RGB, Challenge, draw_challenge
 from gatevault.lab.presentations.scene import moments
+from gatevault.lab.presentations.sensor import lit_before
 from gatevault.vision.frame import Pixels
 from gatevault.vision.models import Models
 from gatevault.vision.pictures import PICTURE_SUFFIXES, ClipCamera, read_picture
@@ -96,7 +97,7 @@ def _alternating(
     times = moments(chance, challenge.seconds, RATES[tier])
     frames = np.empty((len(times), *dark.shape), np.uint8)
     for number, at in enumerate(times.tolist()):
-        state = False
+        state = lit_before(challenge.led)
         for when, is_lit in challenge.led:
             state = is_lit if when <= at - 0.01 else state
         noisy = (lit if state else dark) + chance.normal(0.0, 1.5, dark.shape).astype(np.float32)

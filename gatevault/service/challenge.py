@@ -45,7 +45,18 @@ class Asking:
     def __init__(self, tier: Tier, lights: Lights, tell: Tell, done: Done) -> None:
         """`done` is called when all was asked, be the last light still on."""
         self._what = (tier, lights, tell, done)
+        self._waiting = ExitStack()
         self._task: asyncio.Task[None] | None = None
+
+    def prepare(self) -> None:
+        """Light the lamp that is going to flicker, before the camera opens. DeviceError where it does not obey.
+
+        The camera finds its exposure in that light: found at dusk without it, the lamp would burn the face.
+        """
+        tier, lights = self._what[:2]
+        if tier in LAMPS:
+            self._waiting.callback(lights.lamp, LAMPS[tier], False)
+            lights.lamp(LAMPS[tier], True)
 
     def begin(self) -> None:
         if self._task is None:
@@ -57,9 +68,12 @@ class Asking:
             self._task.result()
 
     def end(self) -> None:
-        """Every light goes dark."""
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
+        """Every light goes dark. DeviceError where one does not obey."""
+        if self._task is not None and self._task.done():
+            return
+        if self._task is not None:
+            self._task.cancel()  # it may not have run at all yet
+        self._waiting.close()
 
 
 async def challenge(tier: Tier, lights: Lights, tell: Tell, done: Done) -> None:
@@ -93,15 +107,16 @@ async def _turns(lights: Lights, tell: Tell, done: Done) -> None:
 
 
 async def _flicker(lamp: Lamp, lights: Lights, tell: Tell) -> None:
-    began, lit = _now(), False
+    """The pattern, from a lamp that is lit: so it is dark where the pattern says lit, from the first slot on."""
+    began, lit = _now(), True
     with ExitStack() as dark:
         dark.callback(lights.lamp, lamp, False)
-        for slot, wanted in enumerate((*draw_pattern(secrets.token_bytes(PATTERN_BYTES)), False)):
+        for slot, mark in enumerate((*draw_pattern(secrets.token_bytes(PATTERN_BYTES)), True)):
             await _until(began + slot * SLOT_MS * 1_000_000)
-            if wanted is not lit:
-                lights.lamp(lamp, wanted)
-                tell(Edge(_now(), lamp, wanted))
-                lit = wanted
+            if lit is mark:
+                lit = not mark
+                lights.lamp(lamp, lit)
+                tell(Edge(_now(), lamp, lit))
 
 
 def _now() -> int:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from gatevault.core import wire
 from gatevault.core.camera import CameraState
-from gatevault.core.errors import ConflictError, ProtocolError, VisionDownError
+from gatevault.core.errors import ConflictError, DeviceError, ProtocolError, VisionDownError
 from gatevault.core.liveness import PATTERN_MS, TURNS_MS, Edge, Prompt, Tier
 from gatevault.core.types import Scan
 from gatevault.service.challenge import Asking, Lights
@@ -272,7 +272,7 @@ class Eyes:
         `tier`: what a face must show before vision tells of it; the look's challenge is put meanwhile. `aim_s`: the
         limit of a look for AIM, in seconds.
         ConflictError where a look is under way; VisionDownError where vision is away, dies or hangs;
-        DeviceError where the privacy light cannot be lit.
+        DeviceError where the privacy light or the lamp cannot be lit.
         """
         if self._now is not None and not self._now.heard:
             await self._idle.wait()  # the last look was stopped and is closing its camera
@@ -286,9 +286,12 @@ class Eyes:
         nonce = self._begin(connection, purpose, trigger_ns, camera, tier, same_person, aim_s)
         asking = Asking(tier, self._lights, lambda light: connection.tell(nonce, light), connection.challenged)
         try:
+            if connection.owes_challenge:
+                asking.prepare()
             yield _events(connection, asking)
         finally:
-            asking.end()
+            with contextlib.suppress(DeviceError):  # the next look finds it broken and says so
+                asking.end()
             connection.heard = False
             while not connection.events.empty():
                 event = connection.events.get_nowait()

@@ -7,7 +7,8 @@ A file is one `.npz` (NumPy's archive, no pickles), with:
     times        float64, (n,)             seconds since the look began, rising
     ir           uint8, (n, h, w)          the near-infrared camera at the same moments; absent without one
     prompt_times, prompt_sides             float64 (k,), str (k,): "left" or "right", the resident's own
-    led_times, led_lit                     float64 (k,), bool (k,): edges of the white LED, dark before the first
+    led_times, led_lit                     float64 (k,), bool (k,): edges of the white LED; before its first,
+                                           what that one ended
     ir_led_times, ir_led_lit               the same of the infrared emitter
     about        str, ()                   JSON: {"species": …, "parameters": {…}}
 
@@ -54,7 +55,7 @@ class Presentation:
     """Frames of one look, and its challenge. ValueError where they do not fit together.
 
     Times are seconds since the look began. `prompts`: when a turn was asked for, and the resident's own side.
-    `led`, `ir_led`: edges of the lights, dark before the first.
+    `led`, `ir_led`: edges of the lights; before its first a light was what that one ended.
     """
 
     frames: npt.NDArray[np.uint8] = field(repr=False)

@@ -209,6 +209,7 @@ def test_rows_of_a_rolling_shutter_see_an_edge_of_the_lamp_one_after_the_other()
     assert sensor.lit(((1.0, True), (1.1, False)), 1.09, 100).min() == pytest.approx(1.0, abs=1e-5)
     assert sensor.lit(((1.0, True), (1.1, False)), 0.99, 100).max() == 0.0
     assert sensor.lit((), 1.0, 100).max() == 0.0
+    assert sensor.lit(((1.0, False),), 0.99, 100).min() == pytest.approx(1.0, abs=1e-5), "lit until then"
 
 
 def test_light_becomes_pixels_and_light_again() -> None:
@@ -258,7 +259,7 @@ def test_a_challenge_is_the_gates_own(tier: str) -> None:
         assert len(challenge.prompts) == 2
         assert challenge.prompts[0][0] >= BEGINS_S
     edges = challenge.led if tier == LED else challenge.ir_led
-    assert [lit for _, lit in edges] == [n % 2 == 0 for n in range(len(edges))]
+    assert [lit for _, lit in edges] == [n % 2 == 1 for n in range(len(edges))]
     assert (len(edges) > 0) is (tier != RGB)
     with pytest.raises(ValueError, match="no tier"):
         draw_challenge("thermal", np.random.default_rng(1))

@@ -38,6 +38,7 @@ class FakeLights:
 def put(tier: Tier, lights: FakeLights) -> tuple[list[Prompt | Edge], list[int]]:
     told: list[Prompt | Edge] = []
     done: list[int] = []
+    Asking(tier, lights, told.append, lambda: None).prepare()
     asyncio.run(challenge(tier, lights, told.append, lambda: done.append(len(told))))
     return told, done
 
@@ -49,8 +50,9 @@ def test_a_pattern_is_told_as_it_was_driven(tier: Tier, lamp: Lamp) -> None:
     edges = [light for light in told if isinstance(light, Edge)]
     assert len(edges) == len(told) >= 8 and done == [len(told)]
     driven = [(edge.lamp, edge.lit) for edge in edges]
-    assert driven == lights.moves[: len(driven)] and {part for part, _ in driven} == {lamp}
-    assert [edge.lit for edge in edges] == [True, False] * (len(edges) // 2)
+    assert lights.moves[0] == (lamp, True), "for the camera's exposure, and not told: it is no part of the pattern"
+    assert driven == lights.moves[1 : len(driven) + 1] and {part for part, _ in driven} == {lamp}
+    assert [edge.lit for edge in edges] == [number % 2 == 1 for number in range(len(edges))]
     times = [edge.at_ns for edge in edges]
     assert times == sorted(times) and not lights.lit
 
@@ -75,6 +77,7 @@ def test_a_light_that_breaks_ends_it_in_the_dark(tier: Tier) -> None:
 def test_a_look_that_ends_early_leaves_no_light_on_and_a_fault_is_told() -> None:
     async def leave(lights: FakeLights) -> None:
         asking = Asking(Tier.LED, lights, lambda _: None, lambda: None)
+        asking.prepare()
         asking.begin()
         asking.begin()  # asked once, whatever vision says
         await asyncio.sleep(0.15)
@@ -87,6 +90,27 @@ def test_a_look_that_ends_early_leaves_no_light_on_and_a_fault_is_told() -> None
     assert lights.moves[0] == (Lamp.LED, True) and not lights.lit and len(lights.moves) < 6
     with pytest.raises(DeviceError):
         asyncio.run(leave(FakeLights(breaks_at=0)))
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_lamp_that_waited_for_a_face_is_dark_when_the_look_ends(begun: bool) -> None:
+    async def leave(lights: FakeLights) -> None:
+        asking = Asking(Tier.LED, lights, lambda _: None, lambda: None)
+        asking.prepare()
+        assert lights.lit == {Lamp.LED}
+        if begun:
+            asking.begin()  # and ended before its task has run
+        asking.end()
+
+    lights = FakeLights()
+    asyncio.run(leave(lights))
+    assert lights.moves == [(Lamp.LED, True), (Lamp.LED, False)]
+
+
+def test_a_turn_challenge_lights_nothing_while_it_waits() -> None:
+    lights = FakeLights()
+    Asking(Tier.RGB, lights, lambda _: None, lambda: None).prepare()
+    assert lights.moves == []
 
 
 def test_nothing_is_asked_where_liveness_is_off() -> None:

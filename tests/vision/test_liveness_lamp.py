@@ -90,23 +90,32 @@ def evidence_of(
     exposure: Callable[[float, float], float] = lambda _seconds, _lit: 1.0,
     noise: float = 1.2,
     shown_seed: int | None = None,
+    lit_before: bool = False,
 ) -> LampEvidence:
     """The evidence of a look at `scene`; `late_ms`: its light behind the lamp; `exposure`: gain by time and lamp.
 
-    `shown_seed`: of the pattern that the light really follows, where that is another one.
+    `shown_seed`: of the pattern that the light really follows, where that is another one. `lit_before`: the lamp is
+    lit before the pattern, which it then shows the other way round, as a gate's does.
     """
     chance = np.random.default_rng(seed)
     slots = draw_pattern(np.random.default_rng(pattern_seed).bytes(16))
     shown = slots if shown_seed is None else draw_pattern(np.random.default_rng(shown_seed).bytes(16))
     edges = []
-    for number, (before, now) in enumerate(zip((False, *slots), (*slots, False), strict=True)):
+    if lit_before:
+        slots, shown = (tuple(not slot for slot in each) for each in (slots, shown))
+    for number, (before, now) in enumerate(zip((lit_before, *slots), (*slots, False), strict=True)):
         if before != now:
             edges.append(Edge(BEGIN + number * 100 * MS, Lamp.LED, now))
     log = LampLog()
     wall = 0.3 * (1.0 + 0.2 * chance.standard_normal(U.shape))
     for seconds in np.arange(-0.2, 1.75, 1.0 / rate):
         lit = float(
-            np.mean([_is_lit(shown, seconds - late_ms / 1e3 - back) for back in np.arange(0.0, 0.016, 0.002)])
+            np.mean(
+                [
+                    _is_lit(shown, seconds - late_ms / 1e3 - back, lit_before)
+                    for back in np.arange(0.0, 0.016, 0.002)
+                ]
+            )
         )
         light = np.where(FACE, scene.steady + lit * scene.added, wall * (1.0 + lit * scene.behind))
         light = light * exposure(float(seconds), lit)
@@ -115,9 +124,9 @@ def evidence_of(
     return measure(log, edges, Site(), 0.08)
 
 
-def _is_lit(slots: tuple[bool, ...], seconds: float) -> bool:
-    number = int(seconds // 0.1)
-    return 0 <= number < len(slots) and slots[number]
+def _is_lit(slots: tuple[bool, ...], seconds: float, before: bool) -> bool:
+    number = int(np.floor(seconds / 0.1))
+    return before if number < 0 else number < len(slots) and slots[number]
 
 
 def refusal(evidence: LampEvidence) -> Refusal | None:
@@ -131,6 +140,15 @@ def test_a_head_answers_a_lamp(strength: float, rate: float) -> None:
     assert refusal(found) is None, found
     assert found.relief_gain == pytest.approx(1.0, abs=0.6)
     assert found.texture == pytest.approx(1.0, abs=0.4)
+
+
+def test_a_lamp_that_was_lit_before_its_pattern_tells_the_same() -> None:
+    assert refusal(evidence_of(head(), lit_before=True)) is None
+    found = evidence_of(head(), lit_before=True)
+    assert found.amplitude == pytest.approx(evidence_of(head()).amplitude, rel=0.1)
+    assert refusal(evidence_of(paper(), lit_before=True)) is Refusal.NOT_LIVE
+    assert refusal(evidence_of(glass(), lit_before=True)) is not None
+    assert refusal(evidence_of(head(), lit_before=True, late_ms=150.0)) is Refusal.NOT_LIVE
 
 
 @pytest.mark.parametrize("curl", [0.0, 0.4, 0.8])

@@ -52,7 +52,7 @@ seeds = st.integers(0, 1_000)
 shares = st.floats(0.0, 1.0)
 
 
-@given(st.floats(25.0, 35.0), st.sampled_from([-1.0, 1.0]), st.floats(-8.0, 8.0), seeds, shares)
+@given(st.floats(28.0, 35.0), st.sampled_from([-1.0, 1.0]), st.floats(-8.0, 8.0), seeds, shares)
 def test_a_head_that_turns_is_seen_to_and_to_which_side(
     angle: float, side: float, pitch: float, seed: int, shape: float
 ) -> None:

@@ -146,7 +146,8 @@ def draw_pattern(random: bytes) -> tuple[bool, ...]:
     """Which of the 16 slots are lit, from `PATTERN_BYTES` random bytes. ValueError for fewer.
 
     One of `patterns()`, all as likely: 6,301, 12.6 bits. The first slot is always lit, so that its edge tells where
-    the pattern begins; after the last the lamp is dark.
+    the pattern begins. A gate shows it the other way round, for its lamp is lit until then (`service.challenge`):
+    what is asked of a pattern holds for that too.
     """
     rows = patterns()
     return tuple(bool(slot) for slot in rows[_number(random, PATTERN_BYTES) % len(rows)])

@@ -31,7 +31,7 @@ class Refusal(StrEnum):
     TOO_LATE = "too-late"
     """Or no answer at all, or too small a one: a picture that is turned answers so."""
     LAMP_DROWNED = "lamp-drowned"
-    """Daylight is stronger than the lamp: turn the head, or take the card."""
+    """Too much light to tell: daylight is stronger than the lamp, or the face is at the camera's end."""
     NO_SENSOR = "no-sensor"
     """What the tier needs gave nothing."""
     LOST_TRACK = "lost-track"

@@ -12,7 +12,7 @@ ADVICE: Final[dict[Refusal, str]] = {
     Refusal.WRONG_WAY: "The head was turned the other way than the arrow: try again, or use the card.",
     Refusal.TOO_EARLY: "The head was turned before an arrow was lit: wait for it and try again, or use the card.",
     Refusal.TOO_LATE: "The head was not turned far enough, or too late: try again, or use the card.",
-    Refusal.LAMP_DROWNED: "Daylight is stronger than the lamp here: shade the face and try again, or use the card.",
+    Refusal.LAMP_DROWNED: "It is too bright here: step back or shade the face and try again, or use the card.",
     Refusal.NO_SENSOR: "What tells faces from pictures gave nothing: use the card and tell the admin.",
     Refusal.LOST_TRACK: "The face went out of sight: stand still before the camera and try again, or use the card.",
     Refusal.IDENTITY_CHANGED: "Another face took the place of the first: try again alone, or use the card.",

@@ -18,7 +18,7 @@ from gatevault.lab.presentations.light import draw_lights
 from gatevault.lab.presentations.living import figure_of, mien, standing
 from gatevault.lab.presentations.raster import Floats
 from gatevault.lab.presentations.scene import Person, Scene, draw_background, scenery
-from gatevault.lab.presentations.sensor import draw_sensor
+from gatevault.lab.presentations.sensor import draw_sensor, lit_before
 from gatevault.lab.presentations.setting import Setting
 from gatevault.lab.presentations.sources import Film
 from gatevault.vision.recorded import Edges
@@ -60,7 +60,7 @@ def _unlike(first: Challenge, second: Challenge) -> float:
 
 
 def _lit(edges: Edges, at: Floats) -> npt.NDArray[np.bool_]:
-    state = np.zeros(len(at), np.bool_)
+    state = np.full(len(at), lit_before(edges))
     for when, lit in edges:
         state[at >= when] = lit
     return state

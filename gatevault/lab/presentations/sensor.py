@@ -20,7 +20,13 @@ from gatevault.lab.presentations.gear import Camera
 import cv2  # isort: skip  # after gatevault.vision, which sets OpenCV's limits
 
 Edges = Sequence[tuple[float, bool]]
-"""When a light changes, and whether it then is lit; dark before the first."""
+"""When a light changes, and whether it then is lit; before the first it was what that one ended."""
+
+
+def lit_before(edges: Edges) -> bool:
+    """Whether the light is lit until its first edge."""
+    return bool(edges) and not edges[0][1]
+
 
 _STEPS: Final = 4096
 _POOL: Final = 1 << 21
@@ -69,9 +75,10 @@ class Sensor:
         ends = read_at - self.camera.readout + self.camera.readout * (np.arange(height) + 1.0) / height
         starts = ends - self.exposure
         total = np.zeros(height)
-        for number, (at, is_lit) in enumerate(edges):
+        changes = [(-np.inf, lit_before(edges)), *edges]
+        for number, (at, is_lit) in enumerate(changes):
             if is_lit:
-                until = edges[number + 1][0] if number + 1 < len(edges) else np.inf
+                until = changes[number + 1][0] if number + 1 < len(changes) else np.inf
                 total += np.clip(np.minimum(ends, until) - np.maximum(starts, at), 0.0, None)
         return np.asarray(total / self.exposure, np.float32)
 

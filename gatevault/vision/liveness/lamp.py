@@ -69,7 +69,8 @@ def measure(log: LampLog, edges: Sequence[Edge], site: Site, apart: float) -> La
     if len(log.times) < _LEAST_FRAMES or len(edges) < 4:
         return LampEvidence()
     begin = edges[0].at_ns
-    changes = [((edge.at_ns - begin) / 1e6, edge.lit) for edge in edges]
+    # Until its first edge the lamp was what that edge ended: a gate lights it while its camera settles.
+    changes = [(-np.inf, not edges[0].lit), *(((edge.at_ns - begin) / 1e6, edge.lit) for edge in edges)]
     times = (np.array(log.times, np.float64) - begin) / 1e6
     chosen = (times > -350.0) & (times < changes[-1][0] + 350.0)
     if chosen.sum() < _LEAST_FRAMES:
