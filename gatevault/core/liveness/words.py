@@ -22,8 +22,13 @@ ADVICE: Final[dict[Refusal, str]] = {
 
 PASSES: Final[dict[Tier, tuple[str, ...]]] = {
     Tier.OFF: ("any photograph", "any screen", "any mask"),
-    Tier.RGB: ("some bent prints and prints with eye holes", "a driven face on a screen", "masks"),
-    Tier.LED: ("masks", "a few glossy bent prints with eye holes"),
+    Tier.RGB: (
+        "about one in nine recordings of a turning head on a phone",
+        "a driven face on a screen",
+        "some prints with eye holes",
+        "masks",
+    ),
+    Tier.LED: ("masks", "very few bent prints, with or without eye holes"),
     Tier.IR: ("masks",),
 }
 """What somebody may show in place of a face with each tier; how often, docs/liveness.md tells."""
