@@ -107,16 +107,16 @@ async def _turns(lights: Lights, tell: Tell, done: Done) -> None:
 
 
 async def _flicker(lamp: Lamp, lights: Lights, tell: Tell) -> None:
-    """The pattern, from a lamp that is lit: so it is dark where the pattern says lit, from the first slot on."""
+    """The pattern, from a lamp that is lit."""
     began, lit = _now(), True
     with ExitStack() as dark:
         dark.callback(lights.lamp, lamp, False)
-        for slot, mark in enumerate((*draw_pattern(secrets.token_bytes(PATTERN_BYTES)), True)):
+        for slot, wanted in enumerate((*draw_pattern(secrets.token_bytes(PATTERN_BYTES)), False)):
             await _until(began + slot * SLOT_MS * 1_000_000)
-            if lit is mark:
-                lit = not mark
-                lights.lamp(lamp, lit)
-                tell(Edge(_now(), lamp, lit))
+            if wanted is not lit:
+                lights.lamp(lamp, wanted)
+                tell(Edge(_now(), lamp, wanted))
+                lit = wanted
 
 
 def _now() -> int:

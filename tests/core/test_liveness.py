@@ -232,7 +232,7 @@ def test_all_four_pairs_of_sides_are_asked_alike() -> None:
 def test_patterns_are_balanced_and_change_often(random: bytes) -> None:
     slots = liveness.draw_pattern(random)
     assert len(slots) == 16
-    assert slots[0]
+    assert not slots[0]
     assert 6 <= sum(slots) <= 10
     changes = [number for number, (a, b) in enumerate(pairwise(slots), 1) if a != b]
     assert 7 <= len(changes) <= 11

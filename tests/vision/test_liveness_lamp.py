@@ -90,18 +90,18 @@ def evidence_of(
     exposure: Callable[[float, float], float] = lambda _seconds, _lit: 1.0,
     noise: float = 1.2,
     shown_seed: int | None = None,
-    lit_before: bool = False,
+    lit_before: bool = True,
 ) -> LampEvidence:
     """The evidence of a look at `scene`; `late_ms`: its light behind the lamp; `exposure`: gain by time and lamp.
 
-    `shown_seed`: of the pattern that the light really follows, where that is another one. `lit_before`: the lamp is
-    lit before the pattern, which it then shows the other way round, as a gate's does.
+    `shown_seed`: of the pattern that the light really follows, where that is another one. `lit_before`: as a
+    gate's lamp is; else it is dark before the pattern, and shows that the other way round.
     """
     chance = np.random.default_rng(seed)
     slots = draw_pattern(np.random.default_rng(pattern_seed).bytes(16))
     shown = slots if shown_seed is None else draw_pattern(np.random.default_rng(shown_seed).bytes(16))
     edges = []
-    if lit_before:
+    if not lit_before:
         slots, shown = (tuple(not slot for slot in each) for each in (slots, shown))
     for number, (before, now) in enumerate(zip((lit_before, *slots), (*slots, False), strict=True)):
         if before != now:
@@ -142,13 +142,13 @@ def test_a_head_answers_a_lamp(strength: float, rate: float) -> None:
     assert found.texture == pytest.approx(1.0, abs=0.4)
 
 
-def test_a_lamp_that_was_lit_before_its_pattern_tells_the_same() -> None:
-    assert refusal(evidence_of(head(), lit_before=True)) is None
-    found = evidence_of(head(), lit_before=True)
+def test_a_lamp_that_was_dark_before_its_pattern_tells_the_same() -> None:
+    assert refusal(evidence_of(head(), lit_before=False)) is None
+    found = evidence_of(head(), lit_before=False)
     assert found.amplitude == pytest.approx(evidence_of(head()).amplitude, rel=0.1)
-    assert refusal(evidence_of(paper(), lit_before=True)) is Refusal.NOT_LIVE
-    assert refusal(evidence_of(glass(), lit_before=True)) is not None
-    assert refusal(evidence_of(head(), lit_before=True, late_ms=150.0)) is Refusal.NOT_LIVE
+    assert refusal(evidence_of(paper(), lit_before=False)) is Refusal.NOT_LIVE
+    assert refusal(evidence_of(glass(), lit_before=False)) is not None
+    assert refusal(evidence_of(head(), lit_before=False, late_ms=150.0)) is Refusal.NOT_LIVE
 
 
 @pytest.mark.parametrize("curl", [0.0, 0.4, 0.8])

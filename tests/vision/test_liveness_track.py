@@ -288,7 +288,7 @@ def test_a_face_without_points_cannot_be_followed(portrait: Pixels) -> None:
 
 def _edges(lamp: Lamp) -> list[Edge]:
     slots = draw_pattern(b"fourteen letters")
-    pairs = enumerate(zip((False, *slots), (*slots, False), strict=True))
+    pairs = enumerate(zip((True, *slots), (*slots, False), strict=True))
     return [Edge(BEGIN + (200 + 100 * k) * MS, lamp, now) for k, (before, now) in pairs if before != now]
 
 

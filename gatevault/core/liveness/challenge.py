@@ -145,9 +145,9 @@ PATTERN_BYTES: Final = 16
 def draw_pattern(random: bytes) -> tuple[bool, ...]:
     """Which of the 16 slots are lit, from `PATTERN_BYTES` random bytes. ValueError for fewer.
 
-    One of `patterns()`, all as likely: 6,301, 12.6 bits. The first slot is always lit, so that its edge tells where
-    the pattern begins. A gate shows it the other way round, for its lamp is lit until then (`service.challenge`):
-    what is asked of a pattern holds for that too.
+    One of `patterns()`, all as likely: 6,301, 12.6 bits. The lamp is lit until then, so that the camera finds its
+    exposure in that light, and the first slot is always dark, so that its edge tells where the pattern begins;
+    after the last the lamp is dark.
     """
     rows = patterns()
     return tuple(bool(slot) for slot in rows[_number(random, PATTERN_BYTES) % len(rows)])
@@ -156,7 +156,7 @@ def draw_pattern(random: bytes) -> tuple[bool, ...]:
 @cache
 def patterns() -> npt.NDArray[np.bool_]:
     """All patterns that are balanced, change often and are unlike themselves at another time: shape (n, 16)."""
-    rows = (np.arange(1, 1 << SLOTS, 2)[:, None] >> np.arange(SLOTS) & 1).astype(np.bool_)
+    rows = (np.arange((1 << SLOTS) - 2, -1, -2)[:, None] >> np.arange(SLOTS) & 1).astype(np.bool_)
     lit = rows.sum(axis=1)
     same = rows[:, 1:] == rows[:, :-1]
     changes = SLOTS - 1 - same.sum(axis=1)

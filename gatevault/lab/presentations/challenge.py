@@ -60,11 +60,11 @@ def draw_challenge(tier: str, chance: np.random.Generator) -> Challenge:
 
 
 def _edges(chance: np.random.Generator) -> Edges:
-    """A pattern as edges, the other way round: a gate's lamp is lit until then, and dark after the last slot."""
-    marks = (*liveness.draw_pattern(chance.bytes(liveness.PATTERN_BYTES)), True)
+    """A pattern as edges; until its first slot the lamp is lit, after its last it is dark."""
+    slots = (*liveness.draw_pattern(chance.bytes(liveness.PATTERN_BYTES)), False)
     edges, state = [], True
-    for number, mark in enumerate(marks):
-        if mark is state:
-            state = not mark
-            edges.append((BEGINS_S + number * liveness.SLOT_MS / 1000, state))
+    for number, lit in enumerate(slots):
+        if lit != state:
+            edges.append((BEGINS_S + number * liveness.SLOT_MS / 1000, lit))
+            state = lit
     return tuple(edges)
