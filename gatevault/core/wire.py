@@ -25,7 +25,7 @@ from gatevault.core.models import ModelSettings
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import MAX_DIMENSION, Box, Quality, Scan, Vector
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Version of this protocol, told in `Hello` and `Ready`; peers of another version are refused."""
 
 MAX_FRAME: Final = 1024 * 1024
@@ -93,7 +93,7 @@ class Look(Message, frozen=True, tag="look"):
 
 
 class Asked(Message, frozen=True, tag="asked"):
-    """The daemon switched on a light that asks for a turn of the head."""
+    """The daemon lit an arrow, or put it out."""
 
     nonce: Nonce
     prompt: Prompt

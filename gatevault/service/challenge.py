@@ -14,9 +14,9 @@ from typing import Final, Protocol
 
 from gatevault.core.liveness import (
     PATTERN_BYTES,
-    SHOWN_MS,
     SLOT_MS,
     TURN_BYTES,
+    TURNS_MS,
     Edge,
     Lamp,
     Prompt,
@@ -91,19 +91,22 @@ async def challenge(tier: Tier, lights: Lights, tell: Tell, done: Done) -> None:
 
 
 async def _turns(lights: Lights, tell: Tell, done: Done) -> None:
-    began = _now()
+    began, shown = _now(), None
     with ExitStack() as dark:
         for side in Side:
             dark.callback(lights.turn, side, False)
-        turns = draw_turns(secrets.token_bytes(TURN_BYTES))
-        for turn in turns:
-            await _until(began + turn.after_ms * 1_000_000)
-            lights.turn(turn.side, True)
-            tell(Prompt(_now(), turn.side))
-            if turn is turns[-1]:
-                done()
-            await _until(_now() + SHOWN_MS * 1_000_000)
-            lights.turn(turn.side, False)
+        cues = draw_turns(secrets.token_bytes(TURN_BYTES))
+        for cue in cues:
+            await _until(began + cue.after_ms * 1_000_000)
+            if cue.side is not shown:
+                if shown is not None:
+                    lights.turn(shown, False)
+                if cue.side is not None:
+                    lights.turn(cue.side, True)
+                shown = cue.side
+            tell(Prompt(_now(), cue.side))
+        done()
+        await _until(began + TURNS_MS * 1_000_000)  # the last arrow is lit until the look ends, or nobody answers
 
 
 async def _flicker(lamp: Lamp, lights: Lights, tell: Tell) -> None:

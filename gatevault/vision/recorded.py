@@ -6,7 +6,8 @@ A file is one `.npz` (NumPy's archive, no pickles), with:
     frames       uint8, (n, h, w, 3)       RGB
     times        float64, (n,)             seconds since the look began, rising
     ir           uint8, (n, h, w)          the near-infrared camera at the same moments; absent without one
-    prompt_times, prompt_sides             float64 (k,), str (k,): "left" or "right", the resident's own
+    prompt_times, prompt_sides             float64 (k,), str (k,): the arrow that was lit from then on, "left" or
+                                           "right", the resident's own; "ahead" for none
     led_times, led_lit                     float64 (k,), bool (k,): edges of the white LED; before its first,
                                            what that one ended
     ir_led_times, ir_led_lit               the same of the infrared emitter
@@ -39,7 +40,8 @@ MOST_EDGES: Final = 256
 MOST_SECONDS: Final = 60.0
 MOST_ABOUT: Final = 64 * 1024
 
-SIDES: Final = ("left", "right")
+AHEAD: Final = "ahead"
+SIDES: Final = ("left", "right", AHEAD)
 
 Edges = tuple[tuple[float, bool], ...]
 
@@ -54,7 +56,8 @@ class PresentationError(GateVaultError):
 class Presentation:
     """Frames of one look, and its challenge. ValueError where they do not fit together.
 
-    Times are seconds since the look began. `prompts`: when a turn was asked for, and the resident's own side.
+    Times are seconds since the look began. `prompts`: which arrow was lit from when on, the resident's own left or
+    right, or none (`AHEAD`).
     `led`, `ir_led`: edges of the lights; before its first a light was what that one ended.
     """
 
@@ -88,7 +91,7 @@ class Presentation:
             if len(events) > MOST_EDGES or not _rising(np.array([at for at, _ in events], np.float64)):
                 raise ValueError(f"the times of {name} rise from 0 to at most 60 seconds, at most {MOST_EDGES}")
         if any(side not in SIDES for _, side in self.prompts):
-            raise ValueError("a prompt asks for left or right")
+            raise ValueError("a prompt asks for left, right or ahead")
 
 
 def _rising(times: npt.NDArray[np.float64]) -> bool:

@@ -15,7 +15,7 @@ from typing import Final, Self
 from gatevault.core.errors import CameraError
 from gatevault.core.liveness import Edge, Lamp, Prompt, Side
 from gatevault.vision.frame import Frame, check_size
-from gatevault.vision.recorded import Presentation, PresentationError, load
+from gatevault.vision.recorded import AHEAD, Presentation, PresentationError, load
 
 SUFFIX: Final = ".npz"
 
@@ -72,7 +72,7 @@ class ReplayCamera:
         def at(seconds: float) -> int:
             return self._start_ns + round(seconds * _SECOND)
 
-        prompts = [Prompt(at(when), Side(side)) for when, side in recording.prompts]
+        prompts = [Prompt(at(when), None if side == AHEAD else Side(side)) for when, side in recording.prompts]
         white = [Edge(at(when), Lamp.LED, lit) for when, lit in recording.led]
         infrared = [Edge(at(when), Lamp.IR, lit) for when, lit in recording.ir_led]
         return (*prompts, *white, *infrared)

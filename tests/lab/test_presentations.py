@@ -13,7 +13,7 @@ from gatevault.lab.presentations.challenge import BEGINS_S, IR, LED, RGB, draw_c
 from gatevault.lab.presentations.figure import PIVOT, Mien
 from gatevault.lab.presentations.light import Lights
 from gatevault.lab.presentations.living import figure_of
-from gatevault.lab.presentations.motion import WILLING, Bearing, Pose, Turn, Wander, answer
+from gatevault.lab.presentations.motion import WILLING, Bearing, Move, Pose, Wander, answer
 from gatevault.lab.presentations.people import Identities, public_domain
 from gatevault.lab.presentations.raster import Floats, Lens, rasterise
 from gatevault.lab.presentations.scene import Person, Scene, draw_background
@@ -234,29 +234,37 @@ def test_infrared_inks_differ() -> None:
 # --- presentations -------------------------------------------------------------------------------------
 
 
-def test_a_turn_is_smooth_reaches_its_angle_and_comes_back() -> None:
-    turn = Turn(1.0, 0.5, 0.5, 0.2, 0.6)
+def test_a_movement_is_smooth_and_stays_where_it_went() -> None:
+    move = Move(1.0, 0.5, 0.5)
     times = np.arange(0.0, 3.0, 0.01)
-    angles = np.array([turn.at(float(at)) for at in times])
-    assert angles.max() == pytest.approx(0.5)
+    angles = np.array([move.at(float(at)) for at in times])
     assert not angles[times <= 1.0].any()
-    assert not angles[times >= turn.ends].any()
+    assert angles[times >= 1.5] == pytest.approx(0.5)
     assert np.abs(np.diff(angles)).max() < 0.5 * 1.9 / 0.5 * 0.01
 
 
-def test_people_answer_within_the_time_that_a_gate_gives() -> None:
+def yaw(moves: tuple[Move, ...], at: float) -> float:
+    return sum(move.at(at) for move in moves)
+
+
+def test_people_look_where_an_arrow_is_lit_for_as_long_as_it_is() -> None:
     chance = np.random.default_rng(1)
     for _ in range(50):
-        (turn,) = answer(chance, ((1.0, "left"),), WILLING)
-        assert 0.2 <= turn.begins - 1.0 <= 1.5
-        assert turn.angle > 0
+        moves = answer(
+            chance, ((0.5, "ahead"), (1.0, "left"), (4.0, "left"), (7.0, "right"), (10.0, "ahead")), WILLING
+        )
+        assert 0.2 <= moves[0].begins - 1.0 <= 1.5, "within the time that a gate gives"
+        assert yaw(moves, 1.2) == 0.0
+        assert yaw(moves, 7.0) > np.radians(17.0 * 0.8) > 0.0
+        assert yaw(moves, 10.0) < -np.radians(17.0 * 0.8)
+        assert yaw(moves, 13.0) == pytest.approx(0.0, abs=1e-9)
 
 
 @pytest.mark.parametrize("tier", [RGB, LED, IR])
 def test_a_challenge_is_the_gates_own(tier: str) -> None:
     challenge = draw_challenge(tier, np.random.default_rng(1))
     if tier == RGB:
-        assert len(challenge.prompts) == 2
+        assert len(challenge.prompts) == 3
         assert challenge.prompts[0][0] >= BEGINS_S
     edges = challenge.led if tier == LED else challenge.ir_led
     assert [lit for _, lit in edges] == [n % 2 == 1 for n in range(len(edges))]

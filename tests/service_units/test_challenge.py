@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
 
 import pytest
 
 from gatevault.core.errors import DeviceError
-from gatevault.core.liveness import Edge, Lamp, Prompt, Side, Tier
+from gatevault.core.liveness import TURN_BYTES, TURNS_MS, Cue, Edge, Lamp, Prompt, Side, Tier
+from gatevault.core.liveness.challenge import CUES, MS
 from gatevault.service.challenge import Asking, challenge
 
 
@@ -57,18 +60,40 @@ def test_a_pattern_is_told_as_it_was_driven(tier: Tier, lamp: Lamp) -> None:
     assert times == sorted(times) and not lights.lit
 
 
-def test_turns_are_done_when_the_last_was_asked_and_the_lights_go_out() -> None:
+@pytest.mark.parametrize(
+    "course", [(Side.LEFT, Side.RIGHT, None), (None, Side.RIGHT, Side.RIGHT), (Side.LEFT, None, Side.LEFT)]
+)
+def test_cues_are_told_as_they_are_shown_and_the_last_arrow_is_lit_until_the_end(
+    course: tuple[Side | None, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatevault.service.challenge.draw_turns", lambda random: cues(course, len(random)))
     lights = FakeLights()
-    told, done = put(Tier.RGB, lights)
-    assert [type(light) for light in told] == [Prompt, Prompt] and done == [2]
-    asked = [light.side for light in told if isinstance(light, Prompt)]
-    assert [part for part, on in lights.moves if on] == asked
-    assert told[1].at_ns - told[0].at_ns >= 1_850_000_000 and not lights.lit
+    seen: list[set[Lamp | Side]] = []
+    told: list[Prompt | Edge] = []
+    done: list[int] = []
+
+    def tell(light: Prompt | Edge) -> None:
+        told.append(light)
+        seen.append(lights.lit)
+
+    began = time.monotonic_ns()
+    asyncio.run(challenge(Tier.RGB, lights, tell, lambda: done.append(len(told))))
+    assert tuple(light.side for light in told if isinstance(light, Prompt)) == course
+    assert seen == [set() if side is None else {side} for side in course], "one arrow, or none"
+    assert done == [CUES] and not lights.lit
+    assert time.monotonic_ns() - began >= TURNS_MS * MS, "the last arrow is lit for as long as it may be answered"
+    changes = [side for side, before in zip(course, (None, *course), strict=False) if side is not before and side]
+    assert [part for part, on in lights.moves if on] == changes, "an arrow that stays is not lit again"
 
 
-@pytest.mark.parametrize("tier", [Tier.RGB, Tier.LED])
-def test_a_light_that_breaks_ends_it_in_the_dark(tier: Tier) -> None:
-    lights = FakeLights(breaks_at=2)
+def cues(course: Sequence[Side | None], bytes_given: int) -> tuple[Cue, ...]:
+    assert bytes_given == TURN_BYTES
+    return tuple(Cue(100 + 50 * number, side) for number, side in enumerate(course))
+
+
+@pytest.mark.parametrize(("tier", "breaks_at"), [(Tier.RGB, 0), (Tier.LED, 2)])
+def test_a_light_that_breaks_ends_it_in_the_dark(tier: Tier, breaks_at: int) -> None:
+    lights = FakeLights(breaks_at)
     with pytest.raises(DeviceError):
         put(tier, lights)
     assert not lights.lit

@@ -75,16 +75,21 @@ def noisy(picture: Pixels, seed: int) -> Pixels:
 
 STEP = 0.0625
 
-PROMPTS = (Prompt(BEGIN + 400 * MS, Side.LEFT), Prompt(BEGIN + 2_500 * MS, Side.RIGHT))
+PROMPTS = (
+    Prompt(BEGIN + 400 * MS, Side.LEFT),
+    Prompt(BEGIN + 1_550 * MS, None),
+    Prompt(BEGIN + 2_700 * MS, Side.RIGHT),
+)
 
 
-def lobe(seconds: float, begins: float, reach: float) -> float:
-    return reach * float(np.clip(1.0 - abs(seconds - begins - 0.5) / 0.5, 0.0, 1.0))
+def stay(seconds: float, begins: float, ends: float, reach: float) -> float:
+    """A head at `reach` from half a second after `begins` until `ends`, and half a second later back."""
+    return reach * float(np.clip((seconds - begins) / 0.5, 0.0, 1.0) - np.clip((seconds - ends) / 0.5, 0.0, 1.0))
 
 
 def answering(seconds: float) -> float:
-    """To the left when asked, then to the right: the resident's left is the picture's right, positive."""
-    return lobe(seconds, 1.0, 0.6) - lobe(seconds, 3.1, 0.6)
+    """To the left when asked, ahead, then to the right: the resident's left is the picture's right, positive."""
+    return stay(seconds, 1.0, 2.1, 0.6) - stay(seconds, 3.2, 9.0, 0.6)
 
 
 def walk(
@@ -146,7 +151,7 @@ def test_turning_the_other_way_is_told_at_once(portrait: Pixels) -> None:
 
 
 def test_turning_before_the_light_is_too_early(portrait: Pixels) -> None:
-    verdicts = walk(Track(Tier.RGB), portrait, turned_head, turn=lambda s: lobe(s, 0.15, 0.6))
+    verdicts = walk(Track(Tier.RGB), portrait, turned_head, turn=lambda s: stay(s, 0.15, 2.0, 0.6))
     assert verdicts[-1] == NotLive(Refusal.TOO_EARLY)
 
 

@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
         np.ascontiguousarray(frames),
         TIMES,
         np.ascontiguousarray(frames[..., 0] + 10),
-        ((0.05, "left"), (0.2, "right")),
+        ((0.05, "left"), (0.1, "ahead"), (0.2, "right")),
         ((0.0, True), (0.1, False)),
         ((0.1, True),),
     )
@@ -52,6 +52,7 @@ def test_its_lights_are_told_with_the_first_frame(path: Path) -> None:
     at = first.taken_ns
     assert first.lights == (
         Prompt(at + 50_000_000, Side.LEFT),
+        Prompt(at + 100_000_000, None),
         Prompt(at + 200_000_000, Side.RIGHT),
         Edge(at, Lamp.LED, True),
         Edge(at + 100_000_000, Lamp.LED, False),

@@ -2,7 +2,7 @@
 
     challenge   tiers, what is asked (turns, a lamp's pattern), drawn from random bytes
     limits      what must be reached, each figure with its reason
-    answers     from how far a head was turned to how each prompt was answered
+    answers     from how far a head was turned to how it followed the arrows
     judge       evidence and the judgement over it
     veto        which network an installer added
 
@@ -12,16 +12,15 @@
 from gatevault.core.liveness.challenge import (
     PATTERN_BYTES,
     PATTERN_MS,
-    SHOWN_MS,
     SLOT_MS,
     TURN_BYTES,
     TURNS_MS,
+    Cue,
     Edge,
     Lamp,
     Prompt,
     Side,
     Tier,
-    Turn,
     draw_pattern,
     draw_turns,
 )
@@ -34,11 +33,11 @@ __all__ = [
     "PASSES",
     "PATTERN_BYTES",
     "PATTERN_MS",
-    "SHOWN_MS",
     "SLOT_MS",
     "TURNS_MS",
     "TURN_BYTES",
     "Answer",
+    "Cue",
     "Edge",
     "Evidence",
     "Judgement",
@@ -50,7 +49,6 @@ __all__ = [
     "Side",
     "Site",
     "Tier",
-    "Turn",
     "draw_pattern",
     "draw_turns",
     "judge",

@@ -1,27 +1,31 @@
-"""From how far a head was turned, moment by moment, to how it answered each prompt.
+"""From how far a head was turned, moment by moment, to how it followed the arrows.
 
 An excursion is what goes beyond `lobe` to one side, until it has come back half the way. The first answers the
-first prompt, the second the second: whoever turns without being asked has answered too early. So a head that is
+first arrow, the second the second: whoever turns without being asked has answered too early. So a head that is
 turned to and fro all the time answers nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from gatevault.core.liveness.challenge import MS, Prompt, Side
+from gatevault.core.liveness.challenge import CUES, MS, Prompt, Side
 from gatevault.core.liveness.judge import Answer
 from gatevault.core.liveness.limits import TurnLimits
 
 HALF: Final = 0.5
 """Share of its furthest below which a turn is over."""
-SETTLED: Final = 0.85
-"""Share of its furthest below which it is known to have been the furthest."""
+
+SWEEP_MS: Final = 650
+"""At most from the end of one turn to the beginning of the next, where a head went from side to side at once."""
+
+SETTLED_MS: Final = 600
+"""After the last movement that was asked for: a head that goes on to the other side has begun that by then."""
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
@@ -33,8 +37,8 @@ class Excursion:
 
     begins_ns: float
     reach: float
-    over: bool
-    """Whether the head is on its way back."""
+    ends_ns: float | None
+    """When it had come back half the way; None while it has not."""
 
 
 def excursions(times_ns: Times, turns: Floats, limits: TurnLimits) -> list[Excursion]:
@@ -63,8 +67,9 @@ def excursions(times_ns: Times, turns: Floats, limits: TurnLimits) -> list[Excur
             reach = max(reach, now * turns[after])
             after += 1
         begins = _crossing(times_ns[: number + 1], now * turns[: number + 1], rest, lowest + limits.begin)
-        back = bool(now * turns[after - 1 : after + 1].min() < SETTLED * reach)
-        found.append(Excursion(begins, now * (reach - lowest), back))
+        half = max(limits.begin, HALF * reach)
+        ends = _passed(times_ns, now * turns, after - 1, half) if after < len(turns) else None
+        found.append(Excursion(begins, now * (reach - lowest), ends))
         rest, lowest, side = after, reach, now
         number = after
     return found
@@ -76,19 +81,94 @@ def _crossing(times_ns: Times, turns: Floats, rest: int, level: float) -> float:
     if not below:
         return float(times_ns[min(rest, len(turns) - 1)])
     last = below[-1]
-    if last + 1 >= len(turns):
-        return float(times_ns[last])
-    low, high = float(turns[last]), float(turns[last + 1])
-    return float(times_ns[last]) + (level - low) / (high - low) * float(times_ns[last + 1] - times_ns[last])
+    return float(times_ns[last]) if last + 1 >= len(turns) else _passed(times_ns, turns, last, level)
 
 
-def answers(
-    times_ns: Times, turns: Floats, prompts: Sequence[Prompt], limits: TurnLimits
-) -> tuple[tuple[Answer, ...], bool]:
-    """One answer for each prompt, as far as there is one, and whether somebody turned who was not asked."""
-    made = excursions(times_ns, turns, limits)
-    found = []
-    for prompt, excursion in zip(prompts, made, strict=False):
-        side = 1.0 if prompt.side is Side.LEFT else -1.0
-        found.append(Answer((excursion.begins_ns - prompt.at_ns) / MS, side * excursion.reach, excursion.over))
-    return tuple(found), len(made) > len(prompts)
+def _passed(times_ns: Times, turns: Floats, number: int, level: float) -> float:
+    """When `level` was passed between the frames `number` and the next."""
+    before, after = float(turns[number]), float(turns[number + 1])
+    since = float(times_ns[number + 1] - times_ns[number])
+    return float(times_ns[number]) + (level - before) / (after - before) * since
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One turn that was asked for."""
+
+    side: Side
+    on_ns: int
+    off_ns: int | None
+    """When its arrow went out; None while it is lit."""
+
+
+def asked_by(prompts: Sequence[Prompt]) -> list[Asked]:
+    """The turns that the arrows asked for, in their order."""
+    turns: list[Asked] = []
+    shown: Side | None = None
+    for prompt in prompts:
+        if prompt.side is shown:
+            continue
+        if shown is not None:
+            turns[-1] = replace(turns[-1], off_ns=prompt.at_ns)
+        if prompt.side is not None:
+            turns.append(Asked(prompt.side, prompt.at_ns, None))
+        shown = prompt.side
+    return turns
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """How a head followed the arrows so far."""
+
+    answers: tuple[Answer, ...]
+    """One for each turn that was asked for."""
+    unasked: bool
+    """Whether somebody turned who was not asked."""
+    settled: bool
+    """Whether all was asked, and followed, and what comes now would be no answer."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing that may follow mends it."""
+        return self.unasked or any(
+            (each.reach or 0.0) < 0.0
+            or (each.begins_ms or 0.0) < 0.0
+            or (each.ends_ms is not None and (each.lit or each.ends_ms < 0.0))
+            for each in self.answers
+        )
+
+
+def follow(times_ns: Times, turns: Floats, prompts: Sequence[Prompt], limits: TurnLimits) -> Following:
+    """How the head that was turned so followed the arrows of `prompts`, in their order."""
+    asked, made = asked_by(prompts), excursions(times_ns, turns, limits)
+    given = []
+    before: tuple[Asked, Excursion] | None = None
+    for turn, excursion in zip(asked, made, strict=False):
+        begins = excursion.begins_ns
+        if before is not None and before[0].off_ns == turn.on_ns and before[1].ends_ns is not None:
+            # From side to side at once: it began where the other side was left.
+            begins = before[1].ends_ns if begins - before[1].ends_ns <= SWEEP_MS * MS else begins
+        over = None if excursion.ends_ns is None else excursion.ends_ns - (turn.off_ns or turn.on_ns)
+        given.append(
+            Answer(
+                begins_ms=(begins - turn.on_ns) / MS,
+                reach=excursion.reach if turn.side is Side.LEFT else -excursion.reach,
+                ends_ms=None if over is None else over / MS,
+                lit=turn.off_ns is None,
+            )
+        )
+        before = turn, excursion
+    missing = [Answer(lit=turn.off_ns is None) for turn in asked[len(made) :]]
+    return Following((*given, *missing), len(made) > len(asked), _settled(times_ns, prompts, asked, made, limits))
+
+
+def _settled(
+    times_ns: Times, prompts: Sequence[Prompt], asked: list[Asked], made: list[Excursion], limits: TurnLimits
+) -> bool:
+    """Not before the end where the last cue changed nothing: whoever does not wait for it moves until then."""
+    if len(prompts) < CUES or len(made) != len(asked) or prompts[-1].side is prompts[-2].side:
+        return False
+    last = made[-1]
+    moved = last.begins_ns if asked[-1].off_ns is None else last.ends_ns
+    reached = all(abs(each.reach) >= limits.reach for each in made)
+    return reached and moved is not None and int(times_ns[-1]) >= moved + SETTLED_MS * MS

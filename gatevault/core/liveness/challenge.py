@@ -1,4 +1,4 @@
-"""What is asked of whoever stands there: head turns, or nothing at all while a lamp flickers.
+"""What is asked of whoever stands there: to follow the arrows, or nothing at all while a lamp flickers.
 
 Random bytes in, a plan out; the daemon draws the bytes (`secrets`), drives lights and lamp, and tells vision when
 it really did so, as `Prompt` and `Edge`.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cache
+from itertools import product
 from typing import Annotated, Final
 
 import msgspec
@@ -25,7 +26,7 @@ class Tier(StrEnum):
     OFF = "off"
     """Nothing is checked. A bench alone may be so."""
     RGB = "rgb"
-    """A colour camera: two head turns."""
+    """A colour camera: the head follows the arrows."""
     LED = "rgb+led"
     """And a white lamp beside it, on a line of its own: nothing is asked of anybody."""
     IR = "rgb+ir"
@@ -51,10 +52,11 @@ Moment = Annotated[int, Meta(ge=0)]
 
 
 class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The light of this side went on at `at_ns`."""
+    """From `at_ns` on the arrow of this side is lit, or none is. It may be as it was before."""
 
     at_ns: Moment
-    side: Side
+    side: Side | None
+    """None: look ahead."""
 
 
 class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,23 +67,20 @@ class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lit: bool
 
 
-class Turn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Planned: show this side's light so long after the challenge began."""
+class Cue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Planned: so long after the challenge began show this side's arrow alone, or none."""
 
     after_ms: int
-    side: Side
+    side: Side | None
 
 
-TURNS: Final = 2
+CUES: Final = 3
 
-FIRST_MS: Final = (300, 600)
-"""When the first light goes on, after a frontal face was seen: nobody may know when."""
+FIRST_MS: Final = (200, 350)
+"""When the first cue comes, after a frontal face was seen: nobody may know when."""
 
-GAP_MS: Final = (1_900, 2_200)
-"""From the first light to the second: time to answer (1.5 s at most) and to look ahead again."""
-
-SHOWN_MS: Final = 1_200
-"""How long a light stays on; the resident looks ahead again when it goes out."""
+GAP_MS: Final = (1_100, 1_200)
+"""From one cue to the next: a slow head has nearly come to where it was going, and its delay does not add up."""
 
 EARLIEST_MS: Final = 200
 """An answer that begins sooner was no answer: people need 200 ms to see a light and begin to move."""
@@ -92,28 +91,34 @@ LATEST_MS: Final = 1_500
 ANSWER_MS: Final = 500
 """From the last moment to begin to the end of the challenge, for the turn itself."""
 
-TURNS_MS: Final = FIRST_MS[1] + GAP_MS[1] + LATEST_MS + ANSWER_MS
-"""The whole challenge: 4.8 s, so that with its last frame a look is decided within 5 s of a face."""
+TURNS_MS: Final = FIRST_MS[1] + (CUES - 1) * GAP_MS[1] + LATEST_MS + ANSWER_MS
+"""The whole challenge: 4.75 s, so that with its last frame a look is decided within 5 s of a face."""
+
+COURSES: Final = tuple(
+    course
+    for course in product((Side.LEFT, Side.RIGHT, None), repeat=CUES)
+    if sum(now is not before for now, before in zip(course, (None, *course), strict=False)) >= CUES - 1
+)
+"""What the three cues may show: 20 courses that change twice or three times from looking ahead."""
 
 TURN_BYTES: Final = 16
 """Random bytes of one challenge of turns: far more than its choices, so that their division is fair."""
 
 
-def draw_turns(random: bytes) -> tuple[Turn, ...]:
-    """Two turns from `TURN_BYTES` random bytes. ValueError for fewer.
+def draw_turns(random: bytes) -> tuple[Cue, ...]:
+    """Three cues from `TURN_BYTES` random bytes. ValueError for fewer.
 
-    Two bits for the sides, and times to the millisecond. What a recorded turn can meet by luck are the sides, one
-    in four; the times narrow it, since an answer has to begin within 1.3 s of each light.
+    One of `COURSES`, all as likely, and times to the millisecond. What a recording can meet by luck is the course,
+    one in twenty; the times narrow that little, since an answer may begin within 1.3 s.
     """
-    number = _number(random, TURN_BYTES)
-    turns: list[Turn] = []
+    number, course = divmod(_number(random, TURN_BYTES), len(COURSES))
+    cues: list[Cue] = []
     at = 0
-    for shortest, longest in (FIRST_MS, GAP_MS)[:TURNS]:
-        number, side = divmod(number, 2)
+    for side, (shortest, longest) in zip(COURSES[course], (FIRST_MS, *[GAP_MS] * (CUES - 1)), strict=True):
         number, extra = divmod(number, longest - shortest + 1)
         at += shortest + extra
-        turns.append(Turn(at, Side.RIGHT if side else Side.LEFT))
-    return tuple(turns)
+        cues.append(Cue(at, side))
+    return tuple(cues)
 
 
 SLOTS: Final = 16

@@ -17,7 +17,7 @@ from enum import StrEnum
 
 import msgspec
 
-from gatevault.core.liveness.challenge import EARLIEST_MS, LATEST_MS, TURNS, Tier
+from gatevault.core.liveness.challenge import CUES, EARLIEST_MS, LATEST_MS, Tier
 from gatevault.core.liveness.limits import LampLimits, Limits, TurnLimits
 
 
@@ -42,14 +42,21 @@ class Refusal(StrEnum):
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How one turn was answered. None: not measured."""
+    """How one turn was answered. None: not measured, or it did not happen."""
 
     begins_ms: float | None = None
     """From its light to the beginning of the movement; negative before the light."""
     reach: float | None = None
     """The furthest to the side asked for, in depths (about the sine of the turn); negative to the other."""
-    over: bool = False
-    """Whether the head is on its way back."""
+    ends_ms: float | None = None
+    """From the end of its light to the head's coming back half the way; from its beginning while it is lit."""
+    lit: bool = False
+    """Whether its light is on to the end, and so the head is to stay."""
+
+    @property
+    def delays(self) -> tuple[float | None, ...]:
+        """Of its movements."""
+        return (self.begins_ms,) if self.lit else (self.begins_ms, self.ends_ms)
 
 
 class LampEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +85,8 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything measured over one track. None: not measured."""
 
     answers: tuple[Answer, ...] = ()
+    cues: int = 0
+    """How many were given."""
     unasked: bool = False
     """Whether the head was turned once more than it was asked to."""
     log_ratio: float | None = None
@@ -141,14 +150,22 @@ def _checks(tier: Tier, evidence: Evidence, limits: Limits) -> Iterator[_Check]:
 
 
 def _turns(evidence: Evidence, limits: TurnLimits) -> Iterator[_Check]:
-    for number in range(TURNS):
-        answer = evidence.answers[number] if number < len(evidence.answers) else Answer()
-        yield _Check(answer.begins_ms, EARLIEST_MS, failed=Refusal.TOO_EARLY, missing=Refusal.TOO_LATE)
-        latest = LATEST_MS + limits.noticed_ms
-        yield _Check(answer.begins_ms, most=latest, failed=Refusal.TOO_LATE, missing=Refusal.TOO_LATE)
-        yield _Check(answer.reach, -limits.lobe, failed=Refusal.WRONG_WAY, missing=Refusal.TOO_LATE)
-        yield _Check(answer.reach, limits.reach, failed=Refusal.TOO_LATE, missing=Refusal.TOO_LATE)
-    yield _Check(float(evidence.unasked), most=0.0, failed=Refusal.TOO_EARLY)
+    early, late, way = Refusal.TOO_EARLY, Refusal.TOO_LATE, Refusal.WRONG_WAY
+    for answer in evidence.answers:
+        yield _Check(answer.begins_ms, EARLIEST_MS, failed=early, missing=late)
+        yield _Check(answer.begins_ms, most=LATEST_MS + limits.noticed_ms, failed=late, missing=late)
+        yield _Check(answer.reach, -limits.lobe, failed=way, missing=late)
+        yield _Check(answer.reach, limits.reach, failed=late, missing=late)
+        if answer.lit:
+            yield _Check(float(answer.ends_ms is not None), most=0.0, failed=early)
+        else:
+            yield _Check(answer.ends_ms, EARLIEST_MS, failed=early, missing=late)
+            yield _Check(answer.ends_ms, most=LATEST_MS + limits.returned_ms, failed=late, missing=late)
+    delays = [ms for answer in evidence.answers for ms in answer.delays if ms is not None]
+    yield _Check(max(delays, default=0.0) - min(delays, default=0.0), most=limits.apart_ms, failed=late)
+    yield _Check(float(evidence.unasked), most=0.0, failed=early)
+    yield _Check(float(evidence.cues), CUES, failed=Refusal.NO_SENSOR)
+    yield _Check(float(len(evidence.answers)), 1.0, failed=Refusal.NO_SENSOR)
     yield _Check(evidence.log_ratio, limits.log_ratio)
     yield _Check(evidence.sway, most=limits.sway)
 

@@ -10,8 +10,8 @@ from gatevault.core.liveness.judge import Refusal
 ADVICE: Final[dict[Refusal, str]] = {
     Refusal.NOT_LIVE: "That looks like a picture of a face: take off cap or hood and try again, or use the card.",
     Refusal.WRONG_WAY: "The head was turned the other way than the arrow: try again, or use the card.",
-    Refusal.TOO_EARLY: "The head was turned before an arrow was lit: wait for it and try again, or use the card.",
-    Refusal.TOO_LATE: "The head was not turned far enough, or too late: try again, or use the card.",
+    Refusal.TOO_EARLY: "The head moved before the arrows did: follow them and try again, or use the card.",
+    Refusal.TOO_LATE: "The head followed the arrows too late, or not far enough: try again, or use the card.",
     Refusal.LAMP_DROWNED: "It is too bright here: step back or shade the face and try again, or use the card.",
     Refusal.NO_SENSOR: "What tells faces from pictures gave nothing: use the card and tell the admin.",
     Refusal.LOST_TRACK: "The face went out of sight: stand still before the camera and try again, or use the card.",

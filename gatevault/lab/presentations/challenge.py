@@ -12,7 +12,7 @@ import numpy as np
 
 from gatevault.core import liveness
 from gatevault.lab.presentations.motion import Prompts
-from gatevault.vision.recorded import Edges
+from gatevault.vision.recorded import AHEAD, Edges
 
 RGB: Final = "rgb"
 LED: Final = "led"
@@ -49,8 +49,8 @@ class Challenge:
 def draw_challenge(tier: str, chance: np.random.Generator) -> Challenge:
     """Of a tier, as a gate draws it. ValueError for no tier."""
     if tier == RGB:
-        turns = liveness.draw_turns(chance.bytes(liveness.TURN_BYTES))
-        prompts = tuple((BEGINS_S + turn.after_ms / 1000, turn.side.value) for turn in turns)
+        cues = liveness.draw_turns(chance.bytes(liveness.TURN_BYTES))
+        prompts = tuple((BEGINS_S + cue.after_ms / 1000, cue.side.value if cue.side else AHEAD) for cue in cues)
         return Challenge(SECONDS[RGB], prompts=prompts)
     if tier == LED:
         return Challenge(SECONDS[LED], led=_edges(chance))

@@ -17,7 +17,7 @@ FACE_MM: Final = 150.0
 """A face's width, of which a carrier shows a share."""
 
 
-def hand_held(setting: Setting, scale: float, turns: tuple[motion.Turn, ...], *, still: bool) -> Bearing:
+def hand_held(setting: Setting, scale: float, turns: tuple[motion.Move, ...], *, still: bool) -> Bearing:
     """A carrier's movement by hand. `scale`: size of its face, of a true one."""
     chance = setting.chance
     wide = chance.uniform(95.0, 170.0) * setting.lens.width / 640.0

@@ -33,7 +33,7 @@ def mien(chance: np.random.Generator, seconds: float) -> Mien:
     return Mien(moods, motion.blinks(chance, seconds))
 
 
-def bearing_of(setting: Setting, turns: tuple[motion.Turn, ...], sway: float = 1.0) -> Bearing:
+def bearing_of(setting: Setting, turns: tuple[motion.Move, ...], sway: float = 1.0) -> Bearing:
     """A person standing where a face of 150 mm is 95 to 170 pixels wide in a picture of 640, at 0.38 to 1.2 m."""
     wide = setting.chance.uniform(95.0, 170.0) * setting.lens.width / 640.0
     distance = float(np.clip(setting.lens.focal * 0.15 / wide, 0.38, 1.2))
@@ -42,7 +42,7 @@ def bearing_of(setting: Setting, turns: tuple[motion.Turn, ...], sway: float = 1
 
 
 def standing(
-    chance: np.random.Generator, lens: Lens, distance: float, turns: tuple[motion.Turn, ...], sway: float
+    chance: np.random.Generator, lens: Lens, distance: float, turns: tuple[motion.Move, ...], sway: float
 ) -> Bearing:
     """A person whose face is `distance` metres away, about in the middle, and looks at the camera."""
     aside = distance * chance.uniform(-0.12, 0.12)

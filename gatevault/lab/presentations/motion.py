@@ -18,6 +18,7 @@ LEFT: Final = "left"
 RIGHT: Final = "right"
 
 Prompts = tuple[tuple[float, str], ...]
+"""When, and what was shown from then on: LEFT, RIGHT, or neither, as it may have been before."""
 
 _TONES: Final = 5
 
@@ -48,29 +49,19 @@ def wander(chance: np.random.Generator, deviation: float, fastest: float = 1.2) 
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One turn of the head: out, held, back, with the smooth speed of people (minimum jerk)."""
+class Move:
+    """One movement of the head from where it is, with the smooth speed of people (minimum jerk).
+
+    One that begins before another has ended adds to it, as people's do (Flash and Henis, 1991).
+    """
 
     begins: float
-    angle: float
+    by: float
     """Radians, signed as yaw."""
-    out: float
-    hold: float
-    back: float
+    takes: float
 
     def at(self, seconds: float) -> float:
-        since = seconds - self.begins
-        if since <= 0.0 or since >= self.out + self.hold + self.back:
-            return 0.0
-        if since < self.out:
-            return self.angle * _smooth(since / self.out)
-        if since < self.out + self.hold:
-            return self.angle
-        return self.angle * (1.0 - _smooth((since - self.out - self.hold) / self.back))
-
-    @property
-    def ends(self) -> float:
-        return self.begins + self.out + self.hold + self.back
+        return self.by * _smooth(min(max((seconds - self.begins) / self.takes, 0.0), 1.0))
 
 
 def _smooth(share: float) -> float:
@@ -80,34 +71,44 @@ def _smooth(share: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How somebody answers prompts: ranges of the delay (s), the angle (degrees) and the time out (s)."""
+    """How somebody follows the arrows: ranges of the delay (s), the angle (degrees) and the time there (s)."""
 
     delay: tuple[float, float]
     angle: tuple[float, float]
-    out: tuple[float, float]
-    hold: tuple[float, float] = (0.1, 0.45)
+    takes: tuple[float, float]
+    slack: float = 0.2
+    """Most of a turn, as a share, that a head which stays turned comes back by and by."""
 
 
 WILLING: Final = Manner((0.25, 1.1), (17.0, 35.0), (0.35, 0.75))
-SLOW: Final = Manner((0.7, 1.5), (13.0, 24.0), (0.7, 1.1), (0.1, 0.3))
+SLOW: Final = Manner((0.7, 1.5), (13.0, 24.0), (0.7, 1.1))
+
+_SLACKENS_S: Final = 1.0
 
 
-def answer(chance: np.random.Generator, prompts: Prompts, manner: Manner) -> tuple[Turn, ...]:
-    """A turn for each prompt. Delays lean to the short side of their range, as people's do."""
+def answer(chance: np.random.Generator, prompts: Prompts, manner: Manner) -> tuple[Move, ...]:
+    """The movements of somebody who looks where an arrow is lit for as long as it is, and else ahead.
+
+    Delays lean to the short side of their range, as people's do. From side to side takes longer, as the root of the
+    way.
+    """
     low, high = manner.delay
-    turns = []
+    moves: list[Move] = []
+    shown, now = "", 0.0
     for at, side in prompts:
-        sign = 1.0 if side == LEFT else -1.0
-        turns.append(
-            Turn(
-                begins=at + low + (high - low) * float(chance.beta(1.6, 3.2)),
-                angle=sign * np.radians(chance.uniform(*manner.angle)),
-                out=float(chance.uniform(*manner.out)),
-                hold=float(chance.uniform(*manner.hold)),
-                back=float(chance.uniform(*manner.out)) * 1.1,
-            )
-        )
-    return tuple(turns)
+        if side == shown or (not shown and side not in (LEFT, RIGHT)):
+            continue
+        shown = side
+        angle = float(np.radians(chance.uniform(*manner.angle)))
+        to = {LEFT: angle, RIGHT: -angle}.get(side, 0.0)
+        begins = at + low + (high - low) * float(chance.beta(1.6, 3.2))
+        takes = float(chance.uniform(*manner.takes)) * max(1.0, np.sqrt(abs(to - now) / angle))
+        moves.append(Move(begins, to - now, takes))
+        slack = -to * float(chance.uniform(0.0, manner.slack))
+        if to:
+            moves.append(Move(begins + takes, slack, _SLACKENS_S))
+        now = to + slack
+    return tuple(moves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Bearing:
     """A moving thing: its rest, turns, and how it sways about them."""
 
     rest: Pose
-    turns: tuple[Turn, ...]
+    turns: tuple[Move, ...]
     sway: tuple[Wander, ...]
     """Yaw, pitch, roll (radians), x, y, z (metres)."""
     tilt: float = 0.0

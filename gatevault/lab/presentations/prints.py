@@ -87,7 +87,7 @@ def _source(setting: Setting) -> Picture:
     return sources.still(person, scene, sensor, model, chance)
 
 
-def _turns(setting: Setting) -> tuple[motion.Turn, ...]:
+def _turns(setting: Setting) -> tuple[motion.Move, ...]:
     return motion.answer(setting.chance, setting.challenge.prompts, QUICK)
 
 

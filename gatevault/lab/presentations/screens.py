@@ -94,7 +94,7 @@ def relay(setting: Setting) -> Scene:
 def _screened(
     setting: Setting,
     screen: Screen,
-    turns: tuple[motion.Turn, ...],
+    turns: tuple[motion.Move, ...],
     led: Edges,
     late: float,
 ) -> Scene:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from gatevault.core.liveness import PATTERN_MS, Edge, Evidence, Lamp, Limits, Prompt, Site, Tier
-from gatevault.core.liveness.answers import answers
-from gatevault.core.liveness.challenge import ANSWER_MS, LATEST_MS, MS, TURNS
+from gatevault.core.liveness.answers import follow
+from gatevault.core.liveness.challenge import ANSWER_MS, CUES, LATEST_MS, MS
 from gatevault.vision.detect import Face, Points
 from gatevault.vision.frame import Pixels
 from gatevault.vision.liveness.cells import LampLog, Single, face_cells
@@ -174,17 +174,18 @@ class Turns(_OnPoints):
         if self._surroundings is None or not self._prompts:
             return None
         times, turns = self._log.series()
-        given, unasked = answers(times, turns, self._prompts, self._limits)
-        late = (
-            len(self._prompts) >= TURNS and now_ns > self._prompts[TURNS - 1].at_ns + (LATEST_MS + ANSWER_MS) * MS
-        )
-        whole = len(given) >= TURNS and all(answer.over for answer in given[:TURNS])
-        if not (late or whole or unasked or self._failed(given)):
+        following = follow(times, turns, self._prompts, self._limits)
+        asked = len(self._prompts)
+        late = asked >= CUES and now_ns > self._prompts[-1].at_ns + (LATEST_MS + ANSWER_MS) * MS
+        if not (late or following.settled or following.failed):
             return None
-        return Evidence(given, unasked, self._log.log_ratio, self._surroundings.sway(turns))
-
-    def _failed(self, given: Any) -> bool:
-        return any(a.reach < 0.0 or a.begins_ms < 0.0 for a in given)
+        return Evidence(
+            following.answers,
+            asked,
+            following.unasked,
+            self._log.log_ratio,
+            self._surroundings.sway(turns),
+        )
 
     def forget(self) -> None:
         self._followed.forget()
