@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import pytest
 
 from gatevault.core import control
-from gatevault.core.liveness import ADVICE, Edge, Lamp, Prompt, Refusal, Tier
+from gatevault.core.liveness import ADVICE, Edge, Lamp, Prompt, Refusal, Side, Tier
 from gatevault.core.wire import Begin, CameraOpen, Look, LookDone, LookEnd
 from tests.bench import QUICK, Bench, configure
 from tests.service.peer import DIMENSION, Peer, Said, Script, person, seen, shows
@@ -77,9 +78,15 @@ def test_a_bench_may_ask_for_another_tier(quick: Bench, one: Peer, tier: Tier) -
     one.script = lives(one, told)
     assert quick.ask(control.WalkUp(None, tier))["reason"] == "matched"
     if tier is Tier.RGB:
-        assert [type(light) for light in told] == [Prompt, Prompt]
-        assert sum(quick.values(role).count(1) for role in ("turn_left_led", "turn_right_led")) == 2
-        assert quick.values("turn_left_led")[-1:] != [1] and quick.values("turn_right_led")[-1:] != [1]
+        course = [light.side for light in told if isinstance(light, Prompt)]
+        assert len(course) == len(told) == 3
+        for side in Side:
+            lit = [
+                now is side for before, now in pairwise((None, *course)) if (now is side) is not (before is side)
+            ]
+            shown = quick.values(f"turn_{side}_led")
+            assert shown[: len(lit)] == lit
+            assert shown[-1:] != [1], "dark when the look is over"
     else:
         assert {edge.lamp for edge in told if isinstance(edge, Edge)} == {Lamp.IR}
 

@@ -86,7 +86,7 @@ def test_it_is_dlibs_on_the_faces_of_the_research_data(
     assert count >= 0.95 * (len(photos) // step), "in a few no face is found"
     video = shared / "faces" / "short_hamilton_clip.mp4"
     in_video, frames = largest(reference, ours, chips(engine, clip(video, 2 * step)))
-    assert frames >= 30 // step
+    assert frames >= 28 // step, "somebody is there in 28 of every second frame, and HOG finds a face in 29"
     assert max(worst, in_video) <= LARGEST_DIFFERENCE
 
 

@@ -94,12 +94,8 @@ ANSWER_MS: Final = 500
 TURNS_MS: Final = FIRST_MS[1] + (CUES - 1) * GAP_MS[1] + LATEST_MS + ANSWER_MS
 """The whole challenge: 4.75 s, so that with its last frame a look is decided within 5 s of a face."""
 
-COURSES: Final = tuple(
-    course
-    for course in product((Side.LEFT, Side.RIGHT, None), repeat=CUES)
-    if sum(now is not before for now, before in zip(course, (None, *course), strict=False)) >= CUES - 1
-)
-"""What the three cues may show: 20 courses that change twice or three times from looking ahead."""
+COURSES: Final = tuple(course for course in product((Side.LEFT, Side.RIGHT, None), repeat=CUES) if any(course))
+"""What the three cues may show: 26 courses that turn the head at least once."""
 
 TURN_BYTES: Final = 16
 """Random bytes of one challenge of turns: far more than its choices, so that their division is fair."""
@@ -109,7 +105,7 @@ def draw_turns(random: bytes) -> tuple[Cue, ...]:
     """Three cues from `TURN_BYTES` random bytes. ValueError for fewer.
 
     One of `COURSES`, all as likely, and times to the millisecond. What a recording can meet by luck is the course,
-    one in twenty; the times narrow that little, since an answer may begin within 1.3 s.
+    one in 26; the times narrow that little, since an answer may begin within 1.3 s.
     """
     number, course = divmod(_number(random, TURN_BYTES), len(COURSES))
     cues: list[Cue] = []

@@ -45,7 +45,7 @@ class TurnLimits(_Limits, frozen=True):
     """From which it was turned: 8 degrees. Seen: flat prints up to 0.10, bent ones to 0.15, once 0.20."""
     reach: _Positive = 0.155
     """That each of two answers must reach, each to its side: 10 degrees. Seen: genuine from 0.16, median 0.4."""
-    noticed_ms: _Positive = 150.0
+    noticed_ms: _Positive = 250.0
     """From a movement's beginning until it goes beyond `begin`, at most: an answer may be seen so much later than
     it has to begin."""
     returned_ms: _Positive = 450.0
