@@ -24,6 +24,9 @@ HEALTHY_S: Final = 90.0
 SETTLED_S: Final = 5.0
 """It must still be the same process after that."""
 
+RESTARTS: Final = 3
+"""So often systemd starts a daemon again that ended before it is given up: one that finds no TPM yet ends once."""
+
 _WELL: Final = ("ok", "unlocked")
 _NOT_OF_A_RELEASE: Final = ("clock", "readers")
 """Parts that may change while we look, whatever the program does: a time source, somebody's plug."""
@@ -123,7 +126,10 @@ class Health:
         return cls(state, system, parts)
 
     def wait(self, program: str, seconds: float) -> str | None:
-        """None once the daemon runs and no part that was well is worse; else what is wrong after that time."""
+        """None once the daemon runs and no part that was well is worse; else what is wrong after that time.
+
+        Sooner where the daemon ends at each start: the gate is away meanwhile.
+        """
         until = time.monotonic() + seconds
         while True:
             problem = self._problem(program)
@@ -133,6 +139,8 @@ class Health:
                 if self.system.main_pid() == process and self._problem(program) is None:
                     return None
                 problem = "the daemon does not keep running"
+            if self.system.restarts() >= RESTARTS:
+                return f"the daemon ended {RESTARTS} times and more"
             if time.monotonic() >= until:
                 return problem
             time.sleep(1.0)

@@ -165,8 +165,15 @@ class System:
 
     def main_pid(self) -> str:
         """The daemon's process, `0` for none."""
-        done = self.machine.run(["systemctl", "show", "--property=MainPID", "--value", DAEMON])
-        return done.stdout.strip()
+        return self._shown("MainPID")
+
+    def restarts(self) -> int:
+        """How often systemd started the daemon again since `start`, because it had ended."""
+        told = self._shown("NRestarts")
+        return int(told) if told.isdigit() else 0
+
+    def _shown(self, name: str) -> str:
+        return self.machine.run(["systemctl", "show", f"--property={name}", "--value", DAEMON]).stdout.strip()
 
     def group_is_there(self, name: str) -> bool:
         groups = self.machine.path("/etc/group").read_text(encoding="utf-8", errors="replace")

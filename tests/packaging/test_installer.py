@@ -14,10 +14,11 @@ import pytest
 from gatevault_setup.bundle import Manifest, verify
 from gatevault_setup.errors import Refused
 from gatevault_setup.flow import Setup
+from gatevault_setup.machine import Machine
 from gatevault_setup.main import main
 from gatevault_setup.releases import unpack_wheel
 from gatevault_setup.removal import uninstall
-from gatevault_setup.state import well
+from gatevault_setup.state import Health, State, well
 from gatevault_setup.system import DROP_INS, System
 
 from tests.packaging.conftest import FOREIGN, Bundled, Image
@@ -307,6 +308,33 @@ def test_what_counts_as_well() -> None:
     }
     assert well(status) == {"vault", "ledger"}
     assert well({"error": "daemon-down"}) is None
+
+
+class Dying(System):
+    """A service manager whose daemon ends at each start; systemd starts it again every second."""
+
+    def __init__(self) -> None:
+        self.seconds = 0
+
+    def active(self) -> bool:
+        return False
+
+    def restarts(self) -> int:
+        return self.seconds
+
+
+def test_a_daemon_that_ends_at_each_start_is_given_up_before_the_patience_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    system = Dying()
+
+    def passes(seconds: float) -> None:
+        system.seconds += round(seconds)
+
+    monkeypatch.setattr("gatevault_setup.state.time.sleep", passes)
+    health = Health(State(Machine(Path("/nowhere"))), system, frozenset())
+    assert health.wait("gatevault", 90.0) == "the daemon ended 3 times and more"
+    assert system.seconds == 3
 
 
 def test_the_bundle_of_a_verified_manifest_is_taken(bundled: Bundled) -> None:
