@@ -13,13 +13,12 @@ resident's own left). What a sheet does, it does not move; only across counts, f
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from gatevault.vision.liveness.head import Floats, depth, placed
-from gatevault.vision.liveness.points import Tracker
 
 LEAST_POINTS: Final = 24
 """Below, a sheet's terms alone explain everything."""
@@ -43,6 +42,26 @@ def sheet(places: Floats) -> Floats:
     return np.stack([*plane, *bent, np.abs(u)], axis=1)
 
 
+class Followed(Protocol):
+    """Points of a face, as `points.Tracker` follows them."""
+
+    @property
+    def frame(self) -> Floats:
+        """From pixels to u and v, (2, 3)."""
+
+    @property
+    def on_face(self) -> Floats:
+        """Where they were in the frontal frame, as u and v: (n, 2)."""
+
+    @property
+    def places(self) -> npt.NDArray[Any]:
+        """Where they are now, in pixels: (n, 2)."""
+
+    @property
+    def alive(self) -> npt.NDArray[np.bool_]:
+        """Which are known, (n,)."""
+
+
 class TurnLog:
     """The parallax of a track, frame by frame."""
 
@@ -51,7 +70,7 @@ class TurnLog:
         self._turns: list[float] = []
         self._before = self._after = 0.0
 
-    def see(self, tracker: Tracker, taken_ns: int) -> bool:
+    def see(self, tracker: Followed, taken_ns: int) -> bool:
         """The next frame, after its points were followed: whether it told anything."""
         now = placed(tracker.frame, tracker.places[tracker.alive])
         then = tracker.on_face[tracker.alive]
