@@ -30,6 +30,12 @@ LATE_FRAMES: Final = 3
 JUMP: Final = (0.7, 1.4)
 """The level after the hold, in shares of the one before. Beyond, the values read were not those in use."""
 
+LONGEST_S: Final = 1.0 / 30.0
+"""Longest exposure that is asked for: a longer one makes frames rare, and faces that move blur."""
+
+_TICKS: Final = 10_000
+"""Of V4L2's absolute exposure, in a second."""
+
 _EVERY: Final = 16
 """Pixel that counts for the level, across and down."""
 
@@ -45,6 +51,9 @@ class Control(Protocol):
 
     def holds(self) -> bool:
         """Whether it is still held, some frames later."""
+
+    def scale(self, factor: float) -> bool:
+        """Hold this many times the exposure held now, as far as the camera goes; whether it changed."""
 
     def free(self) -> None:
         """Give it back to the automatic."""
@@ -133,6 +142,15 @@ class V4l2Control:
             and abs(exposure - self._exposure) <= max(1.0, CALM * self._exposure)
             and self._get(cv2.CAP_PROP_AUTO_WB) <= 0.0
         )
+
+    def scale(self, factor: float) -> bool:
+        before = self._exposure
+        wanted = round(min(before * factor, max(before, LONGEST_S * _TICKS)))
+        if wanted < 1 or not self.holds():
+            return False
+        self._capture.set(cv2.CAP_PROP_EXPOSURE, wanted)
+        self._exposure = self._get(cv2.CAP_PROP_EXPOSURE)
+        return self._exposure != before and self.holds()
 
     def free(self) -> None:
         if self._automatic is not None:

@@ -18,7 +18,7 @@ import cv2
 
 from gatevault.core.camera import CameraState, Exposure
 from gatevault.core.errors import CameraError
-from gatevault.vision.exposure import V4l2Control, settle_and_hold
+from gatevault.vision.exposure import Control, V4l2Control, settle_and_hold
 from gatevault.vision.frame import HEIGHT, UNKNOWN_AGE, WIDTH, Pixels, check_size
 from gatevault.vision.opened import OpenedCamera
 
@@ -80,9 +80,8 @@ class V4l2Camera(OpenedCamera):
 
     def _steady(self) -> CameraState:
         """The first frames are the automatic exposure's."""
-        exposure = Exposure.ABSENT
-        if self._control is not None and not self._control.absent:
-            exposure = settle_and_hold(self._control, self._level)
+        control = self._held_by()
+        exposure = Exposure.ABSENT if control is None else settle_and_hold(control, self._level)
         code = int(self._capture.get(cv2.CAP_PROP_FOURCC))
         width, height = (
             int(self._capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
@@ -91,6 +90,9 @@ class V4l2Camera(OpenedCamera):
         return CameraState(
             f"{_letters(code)} {width}x{height}", compressed, self._opened_ms, self._since(), exposure
         )
+
+    def _held_by(self) -> Control | None:
+        return None if self._control is None or self._control.absent else self._control
 
     def _release(self) -> None:
         capture, self._capture = self._capture, None

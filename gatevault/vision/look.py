@@ -6,6 +6,7 @@ For each frame, in this order:
 2. whole? else BAD_FRAME;
 3. faces above the score, centre inside the zone, else NO_FACE;
 4. a second face nearly as near ends the look: nobody is matched while two could be meant;
+   the held exposure fits the nearest, else it is changed and the frame counts for nothing (`metering`);
 5. the nearest face: large enough, else COME_CLOSER; all in the picture, else CUT_OFF; not torn, else
    BAD_FRAME; not dark, bright or blurred, else the hint;
 6. its embedding, plain and mirrored in turn; MODEL_FAULT where a network gives no numbers. It is sent as `FaceSeen`
@@ -46,6 +47,7 @@ from gatevault.vision.broken import Rows, dead_rows, is_broken, is_cut_off, is_t
 from gatevault.vision.detect import Face, has_rival, in_zone
 from gatevault.vision.embed import Chip, NoVectorError, View
 from gatevault.vision.frame import Camera, Frame, Pixels
+from gatevault.vision.metering import Metering
 from gatevault.vision.release import Release, Seen, open_release
 
 FINITE_LIMIT_MS: Final = 60_000
@@ -87,6 +89,7 @@ class _Seen:
     """What a look counts, and the keyed digests of its frames (the key dies with the look)."""
 
     release: Release
+    metering: Metering
     frames: int = 0
     stale: int = 0
     embedded: int = 0
@@ -130,7 +133,7 @@ def run_look(
     `camera` is unopened. What `emit` and `stop` raise passes through, after everything was closed
     and overwritten; a CameraError becomes the look's end.
     """
-    seen = _Seen(release or open_release(look, Site(), emit))
+    seen = _Seen(release or open_release(look, Site(), emit), Metering(camera))
     end, error = LookEnd.STOPPED, ""
     start = clock()
     closed = start
@@ -233,6 +236,10 @@ def _examine(look: Look, frame: Frame, settings: LookSettings, engine: Engine, e
         emit(FrameEmpty(nonce, frame.index, Hint.SEVERAL_FACES))
         return False
     nearest = faces[0]
+    unlit = seen.metering.unfit(frame, nearest.box)
+    if unlit is not None:
+        emit(FrameEmpty(nonce, frame.index, unlit))
+        return False
     seen.release.frame(
         frame, nearest, engine.landmarks(frame.pixels, nearest) if look.tier is not Tier.OFF else None
     )

@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
-from gatevault.core.camera import CameraState
+from gatevault.core.camera import CameraState, Exposure
 from gatevault.core.errors import CameraError
-from gatevault.vision.exposure import level_of
+from gatevault.vision.exposure import Control, level_of
 from gatevault.vision.frame import Frame, Pixels
 
 
@@ -47,6 +47,20 @@ class OpenedCamera(ABC):
         pixels, taken = self._seen()
         self._index += 1
         return Frame(pixels, taken, self._index - 1, camera=self._state)
+
+    def expose(self, factor: float) -> bool:
+        """Hold this many times the exposure held now; whether it changed. It is seen `LATE_FRAMES` later."""
+        control = self._held_by()
+        return (
+            control is not None
+            and self._state is not None
+            and self._state.exposure is Exposure.HELD
+            and control.scale(factor)
+        )
+
+    @abstractmethod
+    def _held_by(self) -> Control | None:
+        """What holds the exposure; None where nothing can."""
 
     @abstractmethod
     def _open(self) -> None:

@@ -21,18 +21,18 @@ class PairedCamera:
     """The colour camera's frames, each with the infrared picture of its moment where there is one."""
 
     def __init__(self, colour: Camera, infrared: Camera) -> None:
-        self._colour = colour
-        self._infrared = infrared
+        self.colour = colour
+        self.infrared = infrared
         self._open = ExitStack()
 
     @property
     def finite(self) -> bool:
-        return self._colour.finite
+        return self.colour.finite
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
-            opening.enter_context(self._colour)
-            opening.enter_context(self._infrared)
+            opening.enter_context(self.colour)
+            opening.enter_context(self.infrared)
             self._open = opening.pop_all()
         return self
 
@@ -42,9 +42,9 @@ class PairedCamera:
         self._open.close()
 
     def read(self) -> Frame | None:
-        colour = self._colour.read()
+        colour = self.colour.read()
         try:
-            other = None if colour is None else self._infrared.read()
+            other = None if colour is None else self.infrared.read()
         except CameraError:
             if colour is not None:
                 colour.wipe()

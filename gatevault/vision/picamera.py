@@ -10,7 +10,7 @@ import numpy as np
 
 from gatevault.core.camera import CameraState, Exposure
 from gatevault.core.errors import CameraError
-from gatevault.vision.exposure import settle_and_hold
+from gatevault.vision.exposure import Control, settle_and_hold
 from gatevault.vision.frame import HEIGHT, UNKNOWN_AGE, WIDTH, Pixels, check_size
 from gatevault.vision.opened import OpenedCamera
 
@@ -28,6 +28,7 @@ class PiCamera(OpenedCamera):
         super().__init__()
         self._number = number
         self._camera: Any = None
+        self._control: _Control | None = None
         self._told: dict[str, Any] = {}
         """Metadata of the last frame."""
 
@@ -56,8 +57,12 @@ class PiCamera(OpenedCamera):
 
     def _steady(self) -> CameraState:
         """The first frames are the automatic's."""
-        exposure = settle_and_hold(_Control(self._camera, self._metadata), self._level)
+        self._control = _Control(self._camera, self._metadata)
+        exposure = settle_and_hold(self._control, self._level)
         return CameraState(f"RGB {WIDTH}x{HEIGHT}", None, self._opened_ms, self._since(), exposure)
+
+    def _held_by(self) -> Control | None:
+        return self._control
 
     def _metadata(self) -> dict[str, Any]:
         return self._told
@@ -82,6 +87,7 @@ class PiCamera(OpenedCamera):
 
     def _release(self) -> None:
         camera, self._camera = self._camera, None
+        self._control = None
         if camera is not None:
             for end in (camera.stop, camera.close):
                 with contextlib.suppress(RuntimeError, OSError):
@@ -114,6 +120,19 @@ class _Control:
     def holds(self) -> bool:
         now = self._metadata()
         return all(abs(float(now.get(name, 0.0)) - value) <= NEAR * value for name, value in self._wanted.items())
+
+    def scale(self, factor: float) -> bool:
+        """By time as far as a frame's time goes; a longer one than now never beyond that."""
+        before = self._wanted.get("ExposureTime", 0.0)
+        wanted = round(min(before * factor, max(before, FRAME_US)))
+        if wanted < 1 or wanted == before:
+            return False
+        try:
+            self._camera.set_controls({"ExposureTime": wanted})
+        except RuntimeError:
+            return False
+        self._wanted["ExposureTime"] = wanted
+        return True
 
     def free(self) -> None:
         for name in ("AeEnable", "AwbEnable"):

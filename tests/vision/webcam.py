@@ -39,6 +39,10 @@ class Webcam:
     """How many frames it gives before it is pulled; None: all."""
     opens: bool = True
     size: tuple[int, int] = (72, 128)
+    face: tuple[slice, slice] | None = None
+    """Where a face is, rows and columns."""
+    face_light: float = 1.0
+    """Light of the face, in shares of the scene's."""
     mode: float = APERTURE_PRIORITY
     white: float = 1.0
     kept: list[np.ndarray] = field(default_factory=list)
@@ -107,6 +111,12 @@ class Webcam:
             self.exposure += (AIM / self.scene - self.exposure) / 2
         level = int(min(255.0, self.scene * self.exposure))
         picture = np.full((*self.size, 3), (level // 4, level // 4, level), np.uint8)  # red, as BGR
+        if self.face is not None:
+            picture[self.face] = int(min(255.0, self.scene * self.face_light * self.exposure))
+            noise = np.random.default_rng(self.given).integers(
+                -2, 3, picture.shape
+            )  # rows alike are a broken frame's
+            picture = np.clip(picture + noise, 0, 255).astype(np.uint8)
         self.kept.append(picture)
         return True, picture
 
