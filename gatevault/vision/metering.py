@@ -34,7 +34,7 @@ WELL: Final = (0.22, 0.75)
 AIM: Final = 0.5
 """Else it is brought to about this."""
 BURNT_FACTOR: Final = 0.25
-"""How far beyond its end a burnt face is, nobody knows: this leads from the very end to the aim. Then look again."""
+"""How far beyond its end a burnt face is, nobody knows: from the very end this leads to the aim. Look again."""
 MOST_FACTOR: Final = 4.0
 """Of one step up: noise becomes visible."""
 
