@@ -80,7 +80,7 @@ FIRST_MS: Final = (200, 350)
 """When the first cue comes, after a frontal face was seen: nobody may know when."""
 
 GAP_MS: Final = (1_100, 1_200)
-"""From one cue to the next: a slow head has nearly come to where it was going, and its delay does not add up."""
+"""From one cue to the next: a slow head has nearly come to where it was going."""
 
 EARLIEST_MS: Final = 200
 """An answer that begins sooner was no answer: people need 200 ms to see a light and begin to move."""
