@@ -23,8 +23,8 @@ ADVICE: Final[dict[Refusal, str]] = {
 PASSES: Final[dict[Tier, tuple[str, ...]]] = {
     Tier.OFF: ("any photograph", "any screen", "any mask"),
     Tier.RGB: (
-        "about one in nine recordings of a turning head on a phone",
         "a driven face on a screen",
+        "about one in sixty recordings of a turning head on a screen",
         "some prints with eye holes",
         "masks",
     ),
