@@ -28,9 +28,6 @@ NOISE: Final = 0.02
 _SWAY: Final = 0.012
 """Radians, as people sway on the bench."""
 
-_ALIVE: Final = Evidence(log_ratio=9.0, sway=0.0)
-"""What is beside the course."""
-
 
 @dataclass(frozen=True, slots=True)
 class Luck:
@@ -51,7 +48,7 @@ def refusal(challenge: Challenge, moves: Sequence[motion.Move], chance: np.rando
     turns = np.sin(yaw) + chance.normal(0.0, NOISE, len(times))
     prompts = [Prompt(round(at * 1e9), None if side == AHEAD else Side(side)) for at, side in challenge.prompts]
     following = follow(np.asarray(times * 1e9, np.int64), turns, prompts, Limits().turn)
-    evidence = Evidence(following.answers, CUES, following.unasked, _ALIVE.log_ratio, _ALIVE.sway)
+    evidence = Evidence(following.answers, CUES, following.unasked, log_ratio=9.0, sway=0.0)
     return judge(Tier.RGB, evidence, Limits()).refusal
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +25,7 @@ import numpy.typing as npt
 from gatevault.core.errors import GateVaultError, UsageError
 from gatevault.core.liveness import Evidence, Limits, Prompt, Tier, judge
 from gatevault.core.liveness.answers import Following, follow
+from gatevault.core.liveness.challenge import CUES
 from gatevault.lab.evaluate import Say
 from gatevault.lab.pad_judge import load_models
 from gatevault.lab.presentations import heads, people
@@ -98,9 +98,10 @@ class Shown:
     frames: int = 0
     following: Following = field(default_factory=lambda: Following((), unasked=False, settled=False))
 
-    def passed(self, cues: int) -> bool:
+    @property
+    def passed(self) -> bool:
         """Whether course and depth pass, whatever else is measured."""
-        evidence = Evidence(self.following.answers, cues, self.following.unasked, self.log.log_ratio, 0.0)
+        evidence = Evidence(self.following.answers, CUES, self.following.unasked, self.log.log_ratio, sway=0.0)
         return judge(Tier.RGB, evidence, Limits()).live
 
     @property
@@ -112,10 +113,6 @@ class Shown:
 def show(presentation: Presentation, engine: FaceEngine, predictor: Any) -> dict[str, Shown] | None:
     """Both contenders on one presentation; None where no frontal face is seen in it."""
     shown = {CORNERS: Shown(), LANDMARKS: Shown()}
-    makers: dict[str, Callable[[Pixels, Face, Points], Contender]] = {
-        CORNERS: lambda pixels, face, five: Corners(Tracker(pixels, face.box, five)),
-        LANDMARKS: lambda pixels, face, five: _landmarks_from(predictor, pixels, face, five),
-    }
     contenders: dict[str, Contender] = {}
     prompts: tuple[Prompt, ...] = ()
     with ReplayCamera(presentation) as camera:
@@ -127,7 +124,10 @@ def show(presentation: Presentation, engine: FaceEngine, predictor: Any) -> dict
             if not contenders:
                 if face is None or five is None or abs(turned(five)) > FRONTAL:
                     continue
-                contenders = {name: make(frame.pixels, face, five) for name, make in makers.items()}
+                contenders = {
+                    CORNERS: Corners(Tracker(frame.pixels, face.box, five)),
+                    LANDMARKS: _landmarks_from(predictor, frame.pixels, face, five),
+                }
                 continue
             for name, contender in contenders.items():
                 began = time.thread_time()
@@ -166,12 +166,9 @@ def compare(
     identities = people.from_folder(photos, models, heads.morphable(mesh) if mesh else heads.builtin())
     engine = FaceEngine(models)
     found: dict[str, list[dict[str, Shown]]] = {name: [] for name in SPECIES}
-    cues: int = 0
     for seed in range(n):
         for name in SPECIES:
-            presentation = draw(name, RGB, seed, identities, split)
-            cues = len(presentation.prompts)
-            seen = show(presentation, engine, predictor)
+            seen = show(draw(name, RGB, seed, identities, split), engine, predictor)
             if seen is not None:
                 found[name].append(seen)
         say(f"{seed + 1} of {n}")
@@ -179,18 +176,18 @@ def compare(
         "synthetic": True,
         "split": split,
         "seen": {name: len(rows) for name, rows in found.items()},
-        "by": {name: _told(name, found, cues) for name in (CORNERS, LANDMARKS)},
+        "by": {name: _told(name, found) for name in (CORNERS, LANDMARKS)},
     }
 
 
-def _told(by: str, found: dict[str, list[dict[str, Shown]]], cues: int) -> dict[str, Any]:
+def _told(by: str, found: dict[str, list[dict[str, Shown]]]) -> dict[str, Any]:
     rows = {name: [each[by] for each in seen] for name, seen in found.items()}
     living = rows[BONA_FIDE]
     prints = [each for name, seen in rows.items() if name != BONA_FIDE for each in seen]
     every = [each for seen in rows.values() for each in seen]
     ratios = [[each.log.log_ratio or 0.0 for each in group] for group in (living, prints)]
     return {
-        "passed": {name: sum(each.passed(cues) for each in seen) for name, seen in rows.items()},
+        "passed": {name: sum(each.passed for each in seen) for name, seen in rows.items()},
         "separation": {
             "reach": round(separation([e.reach for e in living], [e.reach for e in prints]), 4),
             "log_ratio": round(separation(*ratios), 4),

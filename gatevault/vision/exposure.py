@@ -59,6 +59,11 @@ class Control(Protocol):
         """Give it back to the automatic."""
 
 
+def scaled(held: float, factor: float, longest: float) -> int:
+    """This many times `held`, at most `longest`, or `held` itself where that is longer already; 0: too short."""
+    return round(min(held * factor, max(held, longest)))
+
+
 def level_of(pixels: Pixels) -> float:
     """Mean of a picture, grey or in colours, over a grid."""
     return float(pixels[::_EVERY, ::_EVERY].mean())
@@ -145,7 +150,7 @@ class V4l2Control:
 
     def scale(self, factor: float) -> bool:
         before = self._exposure
-        wanted = round(min(before * factor, max(before, LONGEST_S * _TICKS)))
+        wanted = scaled(before, factor, LONGEST_S * _TICKS)
         if wanted < 1 or not self.holds():
             return False
         self._capture.set(cv2.CAP_PROP_EXPOSURE, wanted)

@@ -56,15 +56,17 @@ class Metering:
     """One look's."""
 
     def __init__(self, camera: Camera) -> None:
-        self._parts: list[_Part] = []
-        if isinstance(camera, PairedCamera):
-            self._parts = [_Part(camera.colour, _colour), _Part(camera.infrared, _infrared)]
-        else:
-            self._parts = [_Part(camera, _colour)]
+        self._parts = (
+            [_Part(camera.colour, _colour), _Part(camera.infrared, _infrared)]
+            if isinstance(camera, PairedCamera)
+            else [_Part(camera, _colour)]
+        )
 
     def unfit(self, frame: Frame, box: Box) -> Hint | None:
         """Why this frame, with a face at `box`, does not count yet, or None for good: what is held fits."""
         hints = [part.unfit(frame, box) for part in self._parts]
+        if not any(hints):
+            self._parts = []  # from here on a face is followed, and may be asked: nothing changes any more
         return next((hint for hint in hints if hint is not None), None)
 
 

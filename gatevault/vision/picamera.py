@@ -10,11 +10,11 @@ import numpy as np
 
 from gatevault.core.camera import CameraState, Exposure
 from gatevault.core.errors import CameraError
-from gatevault.vision.exposure import Control, settle_and_hold
+from gatevault.vision.exposure import LONGEST_S, Control, scaled, settle_and_hold
 from gatevault.vision.frame import HEIGHT, UNKNOWN_AGE, WIDTH, Pixels, check_size
 from gatevault.vision.opened import OpenedCamera
 
-FRAME_US: Final = 33_333
+FRAME_US: Final = round(LONGEST_S * 1_000_000)
 """One frame, in microseconds: without bounds libcamera makes frames longer in the dark, and each is older then."""
 
 NEAR: Final = 0.05
@@ -122,9 +122,8 @@ class _Control:
         return all(abs(float(now.get(name, 0.0)) - value) <= NEAR * value for name, value in self._wanted.items())
 
     def scale(self, factor: float) -> bool:
-        """By time as far as a frame's time goes; a longer one than now never beyond that."""
         before = self._wanted.get("ExposureTime", 0.0)
-        wanted = round(min(before * factor, max(before, FRAME_US)))
+        wanted = scaled(before, factor, FRAME_US)
         if wanted < 1 or wanted == before:
             return False
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from gatevault.vision.hog import HogDetector
 from gatevault.vision.pictures import read_picture
 from gatevault.vision.yunet import YunetDetector
 from tests.vision.daemon import Daemon
+from tests.vision.picam import Picamera2
 
 
 @pytest.fixture(scope="session")
@@ -106,3 +109,12 @@ def picture(tmp_path: Path, astronaut: Pixels) -> Path:
     folder.mkdir()
     assert cv2.imwrite(str(folder / "1.png"), astronaut[:, :, ::-1])
     return folder
+
+
+@pytest.fixture
+def picamera2(monkeypatch: pytest.MonkeyPatch) -> type[Picamera2]:
+    module = types.ModuleType("picamera2")
+    made = type("Picamera2", (Picamera2,), {"made": []})
+    module.Picamera2 = made  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    return made

@@ -16,15 +16,13 @@ from hypothesis import strategies as st
 from gatevault.core.settings import LookSettings
 from gatevault.core.types import Box
 from gatevault.core.wire import FaceSeen, FrameEmpty, Hint
-from gatevault.vision import live
-from gatevault.vision.camera import open_camera
 from gatevault.vision.exposure import LATE_FRAMES
 from gatevault.vision.frame import Frame
 from gatevault.vision.look import run_look
 from gatevault.vision.metering import BURNT_FACTOR, STEPS, WELL, Metering, correction
 from gatevault.vision.paired import PairedCamera
 from tests.vision.fakes import FakeCamera, FakeEngine, Sent, a_look, face
-from tests.vision.webcam import AIM, Webcam
+from tests.vision.webcam import AIM, Webcam, plug, v4l2
 
 BOX = Box(40, 10, 90, 60)
 FACE = (slice(10, 60), slice(40, 90))
@@ -160,6 +158,16 @@ def test_both_of_a_pair_are_metered_each_by_its_own_picture() -> None:
     assert metering.unfit(Frame(picture(150.0), 1, 21), BOX) is None, "a moment without an infrared picture"
 
 
+def test_a_pair_whose_infrared_picture_comes_late_is_not_changed_within_a_look() -> None:
+    """The first frame counted, so somebody may have been asked since."""
+    colour, infrared = Exposed(0.3), Exposed(4.0)
+    metering = Metering(PairedCamera(colour, infrared))  # type: ignore[arg-type]
+    assert metering.unfit(Frame(colour.read().pixels, 1, 0), BOX) is None
+    grey = np.ascontiguousarray(infrared.read().pixels[..., 1])
+    assert metering.unfit(Frame(colour.read().pixels, 1, 1, grey), BOX) is None
+    assert infrared.asked == []
+
+
 # --- a whole look with a camera of the kernel ----------------------------------------------------
 
 
@@ -169,13 +177,12 @@ def test_a_look_counts_no_frame_before_its_face_is_well_lit(
 ) -> None:
     """A lit face before a dark garden, and one before a bright sky."""
     webcam = Webcam(4.0, 60.0, size=(240, 320), face=(slice(20, 120), slice(100, 200)), face_light=face_light)
-    monkeypatch.setattr(live.cv2, "VideoCapture", webcam)
+    plug(monkeypatch, webcam)
     levels: list[float] = []
     sent, ends = Sent(), itertools.count()
-    camera = open_camera("v4l2:/dev/null", bench=False, repeat=False)
     engine = FakeEngine((face(100, 100),))
     _watch_levels(webcam, engine, levels)
-    run_look(a_look(trigger_ns=time.monotonic_ns()), LookSettings(), camera, engine, sent, lambda: next(ends) > 40)
+    run_look(a_look(trigger_ns=time.monotonic_ns()), LookSettings(), v4l2(), engine, sent, lambda: next(ends) > 40)
     told = [message for message in sent.messages if isinstance(message, FrameEmpty | FaceSeen)]
     first = next(number for number, message in enumerate(told) if isinstance(message, FaceSeen))
     assert 0 < first <= STEPS * (LATE_FRAMES + 1)

@@ -13,6 +13,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
+
+from gatevault.vision import live
+from gatevault.vision.camera import open_camera
 
 MANUAL, APERTURE_PRIORITY = 1.0, 3.0
 AIM = 110.0
@@ -113,12 +117,24 @@ class Webcam:
         picture = np.full((*self.size, 3), (level // 4, level // 4, level), np.uint8)  # red, as BGR
         if self.face is not None:
             picture[self.face] = int(min(255.0, self.scene * self.face_light * self.exposure))
-            noise = np.random.default_rng(self.given).integers(
-                -2, 3, picture.shape
-            )  # rows alike are a broken frame's
+            # Rows that are alike are a broken frame's.
+            noise = np.random.default_rng(self.given).integers(-2, 3, picture.shape)
             picture = np.clip(picture + noise, 0, 255).astype(np.uint8)
         self.kept.append(picture)
         return True, picture
 
     def release(self) -> None:
         self.opened = False
+
+
+DEVICE = "/dev/null"
+"""A character device that everybody may open, as /dev/video0 is."""
+
+
+def plug(monkeypatch: pytest.MonkeyPatch, webcam: Webcam) -> Webcam:
+    monkeypatch.setattr(live.cv2, "VideoCapture", webcam)
+    return webcam
+
+
+def v4l2() -> Any:
+    return open_camera(f"v4l2:{DEVICE}", bench=False, repeat=False)

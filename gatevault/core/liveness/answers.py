@@ -92,7 +92,7 @@ def _passed(times_ns: Times, turns: Floats, number: int, level: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Turn:
     """One turn that was asked for."""
 
     side: Side
@@ -101,9 +101,9 @@ class Asked:
     """When its arrow went out; None while it is lit."""
 
 
-def asked_by(prompts: Sequence[Prompt]) -> list[Asked]:
+def asked_by(prompts: Sequence[Prompt]) -> list[Turn]:
     """The turns that the arrows asked for, in their order."""
-    turns: list[Asked] = []
+    turns: list[Turn] = []
     shown: Side | None = None
     for prompt in prompts:
         if prompt.side is shown:
@@ -111,7 +111,7 @@ def asked_by(prompts: Sequence[Prompt]) -> list[Asked]:
         if shown is not None:
             turns[-1] = replace(turns[-1], off_ns=prompt.at_ns)
         if prompt.side is not None:
-            turns.append(Asked(prompt.side, prompt.at_ns, None))
+            turns.append(Turn(prompt.side, prompt.at_ns, None))
         shown = prompt.side
     return turns
 
@@ -142,7 +142,7 @@ def follow(times_ns: Times, turns: Floats, prompts: Sequence[Prompt], limits: Tu
     """How the head that was turned so followed the arrows of `prompts`, in their order."""
     asked, made = asked_by(prompts), excursions(times_ns, turns, limits)
     given = []
-    before: tuple[Asked, Excursion] | None = None
+    before: tuple[Turn, Excursion] | None = None
     for turn, excursion in zip(asked, made, strict=False):
         begins = excursion.begins_ns
         if before is not None and before[0].off_ns == turn.on_ns and before[1].ends_ns is not None:
@@ -163,7 +163,7 @@ def follow(times_ns: Times, turns: Floats, prompts: Sequence[Prompt], limits: Tu
 
 
 def _settled(
-    times_ns: Times, prompts: Sequence[Prompt], asked: list[Asked], made: list[Excursion], limits: TurnLimits
+    times_ns: Times, prompts: Sequence[Prompt], asked: list[Turn], made: list[Excursion], limits: TurnLimits
 ) -> bool:
     """Not before the end where the last cue changed nothing: whoever does not wait for it moves until then."""
     if len(prompts) < CUES or len(made) != len(asked) or prompts[-1].side is prompts[-2].side:

@@ -52,7 +52,7 @@ class TurnLimits(_Limits, frozen=True):
     """The same for a turn's end, which is seen when half of the way back is done."""
     apart_ms: _Positive = 900.0
     """Most that the delays of one look's movements differ: people are about as quick each time, and the cues are
-    1,100 apart. Computed of the bench's manners: 99.9 % of the willing and of the slow within 860."""
+    1,100 apart. How many people that refuses with all else, and how many recordings pass, `lab.courses` tells."""
     log_ratio: float = 0.12
     """Least natural logarithm of the residual that a bent or folded sheet leaves to that which the head's depth
     leaves. Seen: genuine from 0.11, median 0.55; prints up to 0.14."""

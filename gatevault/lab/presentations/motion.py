@@ -95,8 +95,9 @@ def answer(chance: np.random.Generator, prompts: Prompts, manner: Manner) -> tup
     low, high = manner.delay
     moves: list[Move] = []
     shown, now = "", 0.0
-    for at, side in prompts:
-        if side == shown or (not shown and side not in (LEFT, RIGHT)):
+    for at, prompt in prompts:
+        side = prompt if prompt in (LEFT, RIGHT) else ""
+        if side == shown:
             continue
         shown = side
         angle = float(np.radians(chance.uniform(*manner.angle)))
